@@ -1,0 +1,165 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/goleak"
+
+	"github.com/livebridge/livebridge/internal/natstest"
+	"github.com/livebridge/livebridge/subjects"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// text is an encoding that a test can read: "id=payload".
+func text(m *Message) []byte { return fmt.Appendf(nil, "%s=%s", m.Name.ID, m.Data) }
+
+func openLog(t testing.TB, nc *nats.Conn, cfg Config) *Log {
+	t.Helper()
+	cfg.Encode = text
+	l, err := Open(t.Context(), nc, cfg)
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	t.Cleanup(l.Close)
+	return l
+}
+
+func set(t testing.TB, f subjects.Filter) *subjects.Set {
+	t.Helper()
+	s, err := f.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+var everything = subjects.Filter{Resource: "*"}
+
+func publish(t testing.TB, nc *nats.Conn, subject, body string) uint64 {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ack, err := js.Publish(context.Background(), subject, []byte(body))
+	if err != nil {
+		t.Fatalf("publish %s: %v", subject, err)
+	}
+	return ack.Sequence
+}
+
+// publishIDs publishes one event for each id, and returns the sequence of the last.
+func publishIDs(t testing.TB, nc *nats.Conn, from, to int) (seq uint64) {
+	t.Helper()
+	for i := from; i <= to; i++ {
+		seq = publish(t, nc, fmt.Sprintf("live.products.updated.%d", i), "x")
+	}
+	return seq
+}
+
+// A recorder is a sink that writes down what it is given: "+" recovered, "-" not recovered, "^" live, "!reason" reset, "?err" failed,
+// "id" replayed, "id." live.
+type recorder struct {
+	mu      sync.Mutex
+	changed chan struct{}
+	log     []string
+	at      Cursor // of the last notice
+	room    chan struct{}
+}
+
+func record() *recorder { return &recorder{changed: make(chan struct{}), room: nil} }
+
+func (r *recorder) add(s ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.log = append(r.log, s...)
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+func (r *recorder) Notice(n Notice) {
+	r.mu.Lock()
+	r.at = n.At
+	r.mu.Unlock()
+	switch n.Kind {
+	case Subscribed:
+		r.add(map[bool]string{true: "+", false: "-"}[n.Recovered])
+	case Live:
+		r.add("^")
+	case Reset:
+		r.add("!" + string(n.Reason))
+	case Failed:
+		r.add("?" + n.Err.Error())
+	}
+}
+
+func id(e *Event) string { return strings.Split(string(e.Frame), "=")[0] }
+
+func (r *recorder) Live(e *Event) { r.add(id(e) + ".") }
+
+func (r *recorder) Replayed(events []*Event) {
+	for _, e := range events {
+		r.add(id(e))
+	}
+}
+
+func (r *recorder) Wait(ctx context.Context) error {
+	if r.room == nil {
+		return ctx.Err()
+	}
+	select {
+	case <-r.room:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r *recorder) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.Join(r.log, " ")
+}
+
+// until waits until the recording ends with what is wanted.
+func (r *recorder) until(t testing.TB, suffix string) string {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	for {
+		r.mu.Lock()
+		got, changed := strings.Join(r.log, " "), r.changed
+		r.mu.Unlock()
+		if strings.HasSuffix(got, suffix) {
+			return got
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			t.Fatalf("waited for %q, have %q", suffix, got)
+		}
+	}
+}
+
+func subscribe(t testing.TB, l *Log, f subjects.Filter, start Start) *recorder {
+	t.Helper()
+	r := record()
+	s, err := l.Subscribe(r, SubscribeOptions{Set: set(t, f), Start: start})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return r
+}
+
+func env(t testing.TB) (*natstest.Server, *nats.Conn) {
+	s := natstest.Start(t)
+	return s, s.Connect()
+}

@@ -1,0 +1,266 @@
+package replay
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/livebridge/livebridge/subjects"
+)
+
+// StreamConfig is what the bridge creates the stream with when it is missing. An existing stream keeps its own settings.
+type StreamConfig struct {
+	Name     string        // "" = LIVE
+	Replicas int           // 0 = 1
+	MaxAge   time.Duration // 0 = 24 h; negative = no limit
+	MaxBytes int64         // 0 = 1 GiB; negative = no limit
+}
+
+func (c StreamConfig) withDefaults() StreamConfig {
+	if c.Name == "" {
+		c.Name = "LIVE"
+	}
+	if c.Replicas == 0 {
+		c.Replicas = 1
+	}
+	if c.MaxAge == 0 {
+		c.MaxAge = 24 * time.Hour
+	}
+	if c.MaxBytes == 0 {
+		c.MaxBytes = 1 << 30
+	}
+	return c
+}
+
+// DuplicateWindow is how long a stream that the bridge created recognises a Nats-Msg-Id.
+const DuplicateWindow = 2 * time.Minute
+
+// A StreamError says that the stream cannot be used as it is: what differs, and what to do.
+type StreamError struct {
+	Stream  string
+	Problem string
+	Hint    string
+}
+
+func (e *StreamError) Error() string { return fmt.Sprintf("stream %s: %s", e.Stream, e.Problem) }
+
+// apiTimeout bounds one request to JetStream's API: longer than any healthy answer, short enough to notice a lost one.
+const apiTimeout = 2 * time.Second
+
+// A stream is the JetStream stream, asked at its leader.
+type stream struct {
+	nc  *nats.Conn
+	js  jetstream.JetStream
+	cfg StreamConfig
+}
+
+func newStream(nc *nats.Conn, cfg StreamConfig) (*stream, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("JetStream: %w", err)
+	}
+	return &stream{nc: nc, js: js, cfg: cfg.withDefaults()}, nil
+}
+
+// open makes sure that the stream is there and can be used. It creates a missing one and leaves an existing one as it is.
+func (s *stream) open(ctx context.Context) error {
+	st, err := s.js.Stream(ctx, s.cfg.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		err = s.create(ctx)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			return err
+		}
+		st, err = s.js.Stream(ctx, s.cfg.Name) // another bridge was faster
+	}
+	if err != nil {
+		return s.explain(err)
+	}
+	return s.usable(st.CachedInfo().Config)
+}
+
+func (s *stream) create(ctx context.Context) error {
+	_, err := s.js.CreateStream(ctx, jetstream.StreamConfig{
+		Name:               s.cfg.Name,
+		Description:        "Live events, kept by Livebridge",
+		Subjects:           []string{subjects.All},
+		Storage:            jetstream.FileStorage,
+		Retention:          jetstream.LimitsPolicy,
+		Discard:            jetstream.DiscardOld,
+		Replicas:           s.cfg.Replicas,
+		MaxAge:             max(s.cfg.MaxAge, 0),
+		MaxBytes:           s.cfg.MaxBytes,
+		Duplicates:         duplicates(s.cfg.MaxAge),
+		AllowDirect:        true,
+		AllowAtomicPublish: true,
+	})
+	return s.explain(err)
+}
+
+// duplicates is the duplicate window: JetStream refuses one that is longer than the maximum age.
+func duplicates(maxAge time.Duration) time.Duration {
+	if maxAge > 0 {
+		return min(DuplicateWindow, maxAge)
+	}
+	return DuplicateWindow
+}
+
+// JetStream's error codes that a person at start-up can do something about (nats-server/server/errors.json).
+const (
+	codeSubjectsOverlap = 10065
+	codeNoReplicas      = 10074 // replicas > 1 needs a cluster
+	codeStorage         = 10047 // insufficient storage resources
+)
+
+func (s *stream) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	problem := func(p, hint string) error { return &StreamError{Stream: s.cfg.Name, Problem: p, Hint: hint} }
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		switch api.ErrorCode {
+		case codeSubjectsOverlap:
+			return problem("another stream already has subjects that overlap "+subjects.All, "use that stream with --stream NAME, or take "+subjects.Root+".* out of its subjects")
+		case codeNoReplicas:
+			return problem(fmt.Sprintf("%d replicas need a NATS cluster", s.cfg.Replicas), "set --replicas 1, or connect to a cluster with --nats-url")
+		case codeStorage:
+			return problem("NATS has not enough storage for it: "+api.Description, "lower --max-bytes, or raise max_file of jetstream in nats.conf")
+		}
+	}
+	switch {
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount), errors.Is(err, nats.ErrNoResponders):
+		return problem("JetStream does not answer on this NATS server", "enable it: a jetstream { store_dir: … } block in its configuration, or for this account")
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
+		return problem("JetStream did not answer in time", "is the cluster without a leader, or does this NATS user lack the right to use $JS.API.STREAM.*?")
+	}
+	return fmt.Errorf("open stream %s: %w", s.cfg.Name, err)
+}
+
+// usable says whether an existing stream's settings let it carry live events.
+func (s *stream) usable(cfg jetstream.StreamConfig) error {
+	problem := func(p, hint string) error { return &StreamError{Stream: s.cfg.Name, Problem: p, Hint: hint} }
+	edit := fmt.Sprintf("nats stream edit %s --subjects='%s'", s.cfg.Name, subjects.All)
+	switch {
+	case cfg.Mirror != nil:
+		return problem("it is a mirror, and a mirror takes no events of its own", "name a stream with the subjects "+subjects.All+" by --stream")
+	case !slices.ContainsFunc(cfg.Subjects, carriesAll):
+		return problem(fmt.Sprintf("its subjects are %q, but live events need %q", cfg.Subjects, subjects.All), "add them ("+edit+"), or name another stream by --stream")
+	case cfg.Retention != jetstream.LimitsPolicy:
+		return problem(fmt.Sprintf("its retention is %s, but replay needs limits", cfg.Retention), "retention cannot be edited: name another stream by --stream")
+	case cfg.NoAck:
+		return problem("it gives no acknowledgements (no_ack), but a publisher must know what is stored", "set no_ack to false, or name another stream by --stream")
+	case cfg.Sealed:
+		return problem("it is sealed and takes no events", "name another stream by --stream")
+	}
+	return nil
+}
+
+// carriesAll says whether a stream subject takes in every event's subject.
+func carriesAll(subject string) bool {
+	switch subject {
+	case subjects.All, subjects.Root + ".>", subjects.Root + ".*.>", subjects.Root + ".*.*.>", "*.*.*.*", "*.>", "*.*.>", "*.*.*.>", ">":
+		return true
+	}
+	return false
+}
+
+// A state is what the stream's leader says of the stream at one moment.
+type state struct {
+	inc      uint64
+	first    uint64 // sequence of the oldest stored message; last+1 when none is stored
+	firstAt  int64  // its store time; 0 when none is stored
+	last     position
+	deleted  int // messages deleted from between first and last
+	maxBatch bool
+}
+
+// state asks the leader. The answer of a server that has just lost its leadership can be older than what was acknowledged.
+func (s *stream) state(ctx context.Context) (state, error) {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	var r struct {
+		jetstream.StreamInfo
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := s.request(ctx, "STREAM.INFO."+s.cfg.Name, nil, &r); err != nil {
+		return state{}, err
+	}
+	if r.Error != nil {
+		return state{}, fmt.Errorf("stream %s: %w", s.cfg.Name, r.Error)
+	}
+	st := r.State
+	out := state{inc: incarnation(s.cfg.Name, r.Created), first: st.FirstSeq, last: position{seq: st.LastSeq}, deleted: st.NumDeleted, maxBatch: r.Config.AllowAtomicPublish}
+	if !st.LastTime.IsZero() {
+		out.last.at = st.LastTime.UnixNano()
+	}
+	if st.Msgs == 0 {
+		out.first = st.LastSeq + 1
+	} else {
+		out.firstAt = st.FirstTime.UnixNano()
+	}
+	return out, nil
+}
+
+// errNoMessage says that no stored message answers to a request.
+var errNoMessage = errors.New("no message found")
+
+// next asks the leader for the first stored message at or after a sequence; next{Time} at or after a store time.
+func (s *stream) next(ctx context.Context, seq uint64) (position, error) {
+	return s.find(ctx, map[string]any{"seq": max(seq, 1), "next_by_subj": ">", "no_hdr": true})
+}
+
+func (s *stream) nextTime(ctx context.Context, t time.Time) (position, error) {
+	return s.find(ctx, map[string]any{"start_time": t, "next_by_subj": ">", "no_hdr": true})
+}
+
+// find sends one STREAM.MSG.GET. Unlike a direct get it is always answered by the stream's leader.
+func (s *stream) find(ctx context.Context, body any) (position, error) {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	var r struct {
+		Message *struct {
+			Seq  uint64    `json:"seq"`
+			Time time.Time `json:"time"`
+		} `json:"message"`
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := s.request(ctx, "STREAM.MSG.GET."+s.cfg.Name, body, &r); err != nil {
+		return position{}, err
+	}
+	switch {
+	case r.Error != nil && r.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
+		return position{}, errNoMessage
+	case r.Error != nil:
+		return position{}, fmt.Errorf("stream %s: %w", s.cfg.Name, r.Error)
+	case r.Message == nil:
+		return position{}, fmt.Errorf("stream %s: an answer without a message", s.cfg.Name)
+	}
+	return position{r.Message.Seq, r.Message.Time.UnixNano()}, nil
+}
+
+func (s *stream) request(ctx context.Context, subject string, body, into any) error {
+	var data []byte
+	if body != nil {
+		var err error
+		if data, err = json.Marshal(body); err != nil {
+			return err
+		}
+	}
+	msg, err := s.nc.RequestWithContext(ctx, "$JS.API."+subject, data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", subject, err)
+	}
+	if err := json.Unmarshal(msg.Data, into); err != nil {
+		return fmt.Errorf("%s: %w", subject, err)
+	}
+	return nil
+}

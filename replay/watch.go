@@ -1,0 +1,66 @@
+package replay
+
+import (
+	"context"
+	"sync"
+)
+
+// watch asks the stream's leader for its state. Questions that come while one is under way share the next one, so that a thousand
+// clients that resume at once cost two requests.
+type watch struct {
+	log *Log
+
+	mu      sync.Mutex
+	current *look
+	next    *look
+}
+
+type look struct {
+	done chan struct{}
+	st   state
+	err  error
+}
+
+// fresh returns a state that was asked for after the call began, and has already been taken into account by the log.
+func (w *watch) fresh(ctx context.Context) (state, error) {
+	w.mu.Lock()
+	mine := w.next
+	if mine == nil {
+		mine = &look{done: make(chan struct{})}
+		w.next = mine
+		if w.current == nil {
+			w.start()
+		}
+	}
+	w.mu.Unlock()
+	select {
+	case <-mine.done:
+		return mine.st, mine.err
+	case <-ctx.Done():
+		return state{}, ctx.Err()
+	}
+}
+
+// start sends the next question. The caller holds the lock.
+func (w *watch) start() {
+	w.current, w.next = w.next, nil
+	asked := w.current
+	spawned := w.log.spawn(func() {
+		asked.st, asked.err = w.log.stream.state(w.log.ctx)
+		if asked.err == nil {
+			w.log.observed(asked.st)
+		}
+		close(asked.done)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.current = nil
+		if w.next != nil {
+			w.start()
+		}
+	})
+	if !spawned {
+		asked.err = ErrUnavailable
+		close(asked.done)
+		w.current = nil
+	}
+}
