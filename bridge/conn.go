@@ -1,0 +1,144 @@
+package bridge
+
+import (
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// A conn is one connection to a browser, WebSocket or SSE, after its handshake. Its reader goroutine owns it.
+type conn struct {
+	srv     *Server
+	id      string // the session
+	net     net.Conn
+	raw     syscall.RawConn // nil where writing cannot be tried without waiting (TLS)
+	shard   *shard
+	framing framing
+	out     outbox
+	log     *slog.Logger
+
+	closeOnce  sync.Once
+	peerClosed atomic.Bool // the peer has sent its close frame
+	user       user
+}
+
+// A user is what a connection is used for.
+type user interface {
+	tick(now time.Time) // called by the server every so often: heartbeats, time-outs
+	drain()             // called by the server when it shuts down
+}
+
+// sendBuffer bounds what the kernel holds for a peer that does not read: it is memory, and it hides a slow peer. The kernel doubles it.
+const sendBuffer = 128 << 10
+
+const (
+	closeWait = 5 * time.Second  // how long a peer may take to answer a close frame, or a slow one to take what it was sent before
+	closeTime = 30 * time.Second // how long a close may take in all
+)
+
+func (s *Server) newConn(id string, nc net.Conn, f framing, remote string) *conn {
+	c := &conn{srv: s, id: id, net: nc, framing: f, log: s.log.With("session", id, "remote", remote)}
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(sendBuffer)
+		c.raw, _ = tcp.SyscallConn()
+	}
+	c.shard = s.shards[s.nextShard.Add(1)%uint64(len(s.shards))]
+	c.out.conn, c.out.limit = c, s.cfg.Outbox
+	c.out.lastWrite.Store(time.Now().UnixNano())
+	return c
+}
+
+// cut closes the connection at once. It may be called by anyone, any number of times; the reader notices and ends it.
+func (c *conn) cut() { c.closeOnce.Do(func() { _ = c.net.Close() }) }
+
+// broken is called by a writer that could not write.
+func (c *conn) broken() {
+	c.out.kill()
+	c.cut()
+}
+
+// closeSent is called by the writer that has written the last bytes. A WebSocket's peer answers, and is not waited for long.
+func (c *conn) closeSent() {
+	c.out.mu.Lock()
+	c.out.sent = true
+	c.out.mu.Unlock()
+	if !c.closesByFrame() || c.peerClosed.Load() {
+		c.cut()
+		return
+	}
+	time.AfterFunc(closeWait, c.cut)
+}
+
+// closesByFrame says whether the peer is told why the connection is closed.
+func (c *conn) closesByFrame() bool {
+	_, ok := c.framing.(wsFraming)
+	return ok
+}
+
+// patience is how long a write may wait for the peer. One that was too slow is only waited for so that it can be told.
+func (c *conn) patience(slow bool) time.Duration {
+	switch {
+	case !slow:
+		return stuckTimeout
+	case c.closesByFrame():
+		return closeWait
+	default:
+		return 0
+	}
+}
+
+// hurry makes a write that waits wait no longer than that of a peer that was too slow.
+func (c *conn) hurry() { _ = c.net.SetWriteDeadline(time.Now().Add(c.patience(true))) }
+
+// pump writes for a peer that is slow, or whose socket cannot be tried, until nothing waits any more.
+func (c *conn) pump(p pending) {
+	var buf []byte
+	for {
+		for !p.done() {
+			if len(p.rest) == 0 {
+				if c.out.dropped() {
+					putItems(p.items)
+					p.items, p.at = nil, 0
+				}
+				buf, p.restSize = p.encode(c.framing, buf[:0])
+				p.rest = buf
+			}
+			if err := c.writeAll(p.rest); err != nil {
+				p.drop()
+				c.broken()
+				return
+			}
+			p.rest = nil
+			c.out.wrote(p.restSize, time.Now().UnixNano())
+		}
+		closes := p.control.close && p.sent
+		p.drop()
+		if closes {
+			c.closeSent()
+			return
+		}
+		var ok bool
+		p = pending{}
+		if p.items, p.control, ok = c.out.take(); !ok {
+			return
+		}
+	}
+}
+
+// writeAll waits for the peer to take b, as long as it takes something now and then.
+func (c *conn) writeAll(b []byte) error {
+	for len(b) > 0 {
+		if err := c.net.SetWriteDeadline(time.Now().Add(c.patience(c.out.dropped()))); err != nil {
+			return err
+		}
+		n, err := c.net.Write(b[:min(len(b), 16<<10)])
+		b = b[n:]
+		if err != nil {
+			return err
+		}
+	}
+	return c.net.SetWriteDeadline(time.Time{})
+}

@@ -1,0 +1,10 @@
+// Package bridge hands the events of a [replay.Log] to browsers, over WebSocket and Server-Sent Events, and takes events from them, over
+// WebSocket and HTTP. The wire protocol is that of PROTOCOL.md.
+//
+// The way of a live event: the log calls Live of every subscription that matches (subscription.go), which queues a pointer to the shared,
+// encoded event in its connection's outbox (outbox.go), once per connection; a shard, one of a few goroutines, writes what has gathered
+// in each outbox with as few calls as possible (shard.go, framing.go).
+//
+// Who owns what: a connection's reader goroutine owns the connection. It alone ends it, on every path (conn.go). At any time at most one
+// goroutine writes to it: its shard, or, while the peer is slow, a goroutine that waits for the peer.
+package bridge

@@ -1,0 +1,108 @@
+package bridge
+
+import (
+	"github.com/livebridge/livebridge/internal/ws"
+	"github.com/livebridge/livebridge/protocol"
+)
+
+// An item is one line for a client: an event, or anything else. Events are shared between connections, so an item points to its text.
+type item struct {
+	text *[]byte
+	sub  *subscription // the one that the event is for; nil for a live event on a WebSocket, and for all that is no event
+}
+
+// size is how many bytes the item takes on a WebSocket, with the line break that joins it to the next.
+func (it item) size() int {
+	if it.sub == nil || it.sub.head == nil {
+		return len(*it.text) + 1
+	}
+	return len(it.sub.head) + len(*it.text) - len(protocol.EventHead) + 1
+}
+
+// A framing puts items on the wire.
+type framing interface {
+	// appendItems appends items until about max bytes are reached, at least one, and returns how many it took and their size.
+	appendItems(dst []byte, items []item, max int) (out []byte, taken, size int)
+	// appendControl appends what is asked for between items.
+	appendControl(dst []byte, c control) []byte
+}
+
+// A control is what goes between items.
+type control struct {
+	pong  []byte // answer to a ping with this payload; nil = none
+	ping  bool   // ask for a sign of life
+	close bool   // the last that is sent
+	code  protocol.CloseCode
+}
+
+// frameMax is how many bytes of items are joined into one WebSocket frame: a browser parses a frame at a time.
+const frameMax = 64 << 10
+
+// wsFraming joins items by line breaks into text frames.
+type wsFraming struct{}
+
+func (wsFraming) appendItems(dst []byte, items []item, limit int) ([]byte, int, int) {
+	taken, total := 0, 0
+	for taken < len(items) && total < limit {
+		n, size := 0, 0
+		for _, it := range items[taken:] {
+			if n > 0 && (size+it.size() > frameMax || total+size >= limit) {
+				break
+			}
+			size += it.size()
+			n++
+		}
+		dst = ws.AppendHeader(dst, ws.Text, size-1)
+		for i, it := range items[taken : taken+n] {
+			if i > 0 {
+				dst = append(dst, '\n')
+			}
+			if it.sub == nil {
+				dst = append(dst, *it.text...)
+			} else {
+				dst = append(append(dst, it.sub.head...), (*it.text)[len(protocol.EventHead):]...)
+			}
+		}
+		total += size
+		taken += n
+	}
+	return dst, taken, total
+}
+
+func (wsFraming) appendControl(dst []byte, c control) []byte {
+	if c.pong != nil {
+		dst = append(ws.AppendHeader(dst, ws.Pong, len(c.pong)), c.pong...)
+	}
+	if c.ping {
+		dst = ws.AppendHeader(dst, ws.Ping, 0)
+	}
+	if c.close {
+		dst = ws.AppendClose(dst, int(c.code), c.code.String())
+	}
+	return dst
+}
+
+// sseFraming writes each event as a block of the event stream, and everything else as it is.
+type sseFraming struct{}
+
+// cursorAt is where the cursor stands in an encoded event.
+const cursorAt = len(protocol.EventHead) + len(`"cursor":"`)
+
+func (sseFraming) appendItems(dst []byte, items []item, limit int) ([]byte, int, int) {
+	taken, total := 0, 0
+	for taken < len(items) && (taken == 0 || total < limit) {
+		it := items[taken]
+		if it.sub == nil {
+			dst = append(dst, *it.text...)
+		} else {
+			dst = append(append(dst, "id: "...), (*it.text)[cursorAt:cursorAt+cursorLen]...)
+			dst = protocol.AppendObject(append(dst, "\ndata: "...), *it.text)
+			dst = append(dst, "\n\n"...)
+		}
+		taken++
+		total += it.size()
+	}
+	return dst, taken, total
+}
+
+func (sseFraming) appendControl(dst []byte, c control) []byte { return dst }

@@ -1,0 +1,217 @@
+package bridge
+
+import (
+	"encoding/base64"
+	"errors"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/adaptor"
+	"github.com/gofiber/websocket/v2"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/time/rate"
+
+	"github.com/livebridge/livebridge/internal/ws"
+	"github.com/livebridge/livebridge/protocol"
+)
+
+// routes is all of Fiber in this package besides the handlers of http.go and sse.go. What the settings are for:
+// Immutable, so that no string outlives the buffer it points into; KeepHijackedConns, so that a handler may return while its connection
+// lives on and nothing of it goes back to a pool (a pooled connection was seen to write to another client); ReduceMemoryUsage, so that an
+// idle connection holds no buffers of the HTTP server; time-outs against requests that never end and answers that nobody reads.
+func (s *Server) routes() *fiber.App {
+	app := fiber.New(fiber.Config{
+		AppName: "Livebridge", DisableStartupMessage: true, Immutable: true, ReduceMemoryUsage: true,
+		ReadBufferSize: 16 << 10, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 90 * time.Second, BodyLimit: s.cfg.Body,
+		EnableTrustedProxyCheck: true, // and no proxy is trusted: forged headers count for nothing
+		ErrorHandler:            s.onError,
+	})
+	app.Server().KeepHijackedConns = true
+	app.Server().Logger = silent{}
+	app.Use(s.guard)
+	upgrade := websocket.New(s.upgraded, websocket.Config{Subprotocols: []string{protocol.Subprotocol}, ReadBufferSize: 256, WriteBufferSize: 256})
+	app.Get("/v1/ws", s.handshake, upgrade)
+	app.Get("/v1/sse", s.getSSE)
+	app.Get("/v1/events", s.getEvents)
+	app.Post("/v1/events", s.postEvents)
+	app.Get("/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
+	app.Get("/readyz", s.getReady)
+	if !s.cfg.PrivateMetrics {
+		app.Get("/metrics", adaptor.HTTPHandler(promhttp.HandlerFor(s.cfg.Registry, promhttp.HandlerOpts{})))
+	}
+	if s.console != nil {
+		app.Get("/", s.console.getPage)
+		app.Get("/console/:version/:file", s.console.getAsset)
+	}
+	return app
+}
+
+type silent struct{}
+
+func (silent) Printf(string, ...any) {}
+
+// guard refuses pages of foreign origins before anything else, and lets those that are allowed read the answers.
+func (s *Server) guard(c *fiber.Ctx) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.bug(s.log, r)
+			err = internal()
+		}
+	}()
+	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	if host := string(c.Context().Host()); !s.origins.knows(host) {
+		s.log.Warn("host refused", "host", host, "path", c.Path())
+		return protocol.Errorf(protocol.Forbidden, "this bridge is for this machine alone and is not known as %q: start it with --origins http://%s", short(host), short(host))
+	}
+	origin := c.Get(fiber.HeaderOrigin)
+	if origin == "" {
+		return c.Next()
+	}
+	if !s.origins.allows(origin, string(c.Context().Host())) {
+		s.log.Warn("origin refused", "origin", origin, "path", c.Path())
+		return protocol.Errorf(protocol.Forbidden, "pages of origin %q may not use this bridge: start it with --origins %s", short(origin), short(origin))
+	}
+	c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
+	c.Vary(fiber.HeaderOrigin)
+	if c.Method() == fiber.MethodOptions && c.Get(fiber.HeaderAccessControlRequestMethod) != "" {
+		c.Set(fiber.HeaderAccessControlAllowMethods, "GET, POST")
+		c.Set(fiber.HeaderAccessControlAllowHeaders, "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Live-Origin")
+		c.Set(fiber.HeaderAccessControlMaxAge, "600")
+		return c.SendStatus(fiber.StatusNoContent)
+	}
+	return c.Next()
+}
+
+func short(text string) string { return text[:min(len(text), 100)] }
+
+// onError answers with the error that a handler returned. Only what is meant for the client is told.
+func (s *Server) onError(c *fiber.Ctx, err error) error {
+	var e *protocol.Error
+	var fe *fiber.Error
+	status := 0
+	switch {
+	case errors.As(err, &e):
+		status = e.Code.Status()
+	case errors.As(err, &fe):
+		status = fe.Code
+		e = httpError(c, fe)
+	default:
+		s.log.Error("request", "method", c.Method(), "path", c.Path(), "error", err)
+		e = internal()
+		status = fiber.StatusInternalServerError
+	}
+	s.metrics.refused(e.Code)
+	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
+	return c.Status(status).Send(protocol.AppendErrorBody(nil, e))
+}
+
+// httpError words the errors that the HTTP server finds by itself.
+func httpError(c *fiber.Ctx, e *fiber.Error) *protocol.Error {
+	switch e.Code {
+	case fiber.StatusNotFound:
+		return protocol.Errorf(protocol.BadRequest, "nothing is here: see /v1/ws, /v1/sse, /v1/events, /healthz, /readyz, /metrics")
+	case fiber.StatusMethodNotAllowed:
+		return protocol.Errorf(protocol.BadRequest, "%s is not allowed here", c.Method())
+	case fiber.StatusRequestEntityTooLarge:
+		return protocol.Errorf(protocol.TooLarge, "the request's body is too large: send fewer events at once")
+	case fiber.StatusServiceUnavailable:
+		return protocol.Errorf(protocol.Unavailable, "%s", e.Message)
+	default:
+		return protocol.Errorf(protocol.BadRequest, "%s", e.Message)
+	}
+}
+
+func (s *Server) getReady(c *fiber.Ctx) error {
+	if err := s.Ready(); err != nil {
+		return fiber.NewError(fiber.StatusServiceUnavailable, err.Error())
+	}
+	return c.SendString("ready\n")
+}
+
+// handshake refuses what is no handshake of ours before the connection is taken over.
+func (s *Server) handshake(c *fiber.Ctx) error {
+	c.Locals("remote", c.Context().RemoteAddr().String())
+	request := &c.Context().Request.Header
+	key, err := base64.StdEncoding.DecodeString(c.Get("Sec-WebSocket-Key"))
+	switch {
+	case !websocket.IsWebSocketUpgrade(c):
+		c.Set(fiber.HeaderUpgrade, "websocket")
+		return fiber.NewError(fiber.StatusUpgradeRequired, "this is a WebSocket: connect with a WebSocket client and the subprotocol "+protocol.Subprotocol)
+	case c.Get("Sec-WebSocket-Version") != "13":
+		c.Set("Sec-WebSocket-Version", "13")
+		return fiber.NewError(fiber.StatusUpgradeRequired, "only WebSocket version 13 is spoken here")
+	case !request.IsHTTP11() || request.ConnectionClose():
+		return fiber.NewError(fiber.StatusBadRequest, "a WebSocket needs HTTP/1.1 and a connection that stays open")
+	case err != nil || len(key) != 16 || len(request.PeekAll("Sec-WebSocket-Key")) != 1:
+		return fiber.NewError(fiber.StatusBadRequest, "Sec-WebSocket-Key must be 16 bytes in base64, once")
+	case c.Get("Sec-WebSocket-Protocol") != "" && !offers(c.Get("Sec-WebSocket-Protocol")):
+		return fiber.NewError(fiber.StatusBadRequest, "none of the subprotocols is spoken here: offer "+protocol.Subprotocol)
+	case s.isDraining():
+		c.Set(fiber.HeaderRetryAfter, "1")
+		return fiber.NewError(fiber.StatusServiceUnavailable, "this bridge goes away: connect again")
+	}
+	return c.Next()
+}
+
+func offers(list string) bool {
+	for p := range strings.SplitSeq(list, ",") {
+		if strings.TrimSpace(p) == protocol.Subprotocol {
+			return true
+		}
+	}
+	return false
+}
+
+// upgraded takes over a connection after its handshake. Nothing of wc, which goes back to a pool, is kept: only the socket, and the
+// reader that holds what the client may have sent together with its handshake.
+func (s *Server) upgraded(wc *websocket.Conn) {
+	remote, _ := wc.Locals("remote").(string)
+	hijacked := wc.NetConn()
+	nc := hijacked
+	if u, ok := hijacked.(interface{ UnsafeConn() net.Conn }); ok {
+		nc = u.UnsafeConn()
+	}
+	remote = strings.Clone(remote)
+	if !s.spawn(func() { s.serveWS(nc, hijacked, remote) }) {
+		_ = nc.Close()
+	}
+}
+
+func (s *Server) serveWS(nc, reads net.Conn, remote string) {
+	c := s.newConn(newSessionID(), nc, wsFraming{}, remote)
+	defer c.cut()
+	ses := &session{
+		conn: c, opened: time.Now(), subs: make(map[string]*entry),
+		reader:   ws.NewReader(reads, s.cfg.Limits.Frame, messageTimeout),
+		budget:   rate.NewLimiter(rate.Limit(s.cfg.Rate), s.cfg.Burst),
+		patience: rate.NewLimiter(rate.Limit(s.cfg.Rate), s.cfg.Burst),
+	}
+	ses.publishes.changed.L = &ses.publishes.mu
+	ses.lastRead.Store(ses.opened.UnixNano())
+	c.user = ses
+	s.metrics.opened.WithLabelValues("ws").Inc()
+	ok, draining := s.register(c)
+	if !ok {
+		code := protocol.CloseTooMany
+		if draining {
+			code = protocol.CloseGoingAway
+		}
+		ses.finish(code)
+		ses.part(closing{code: code})
+		return
+	}
+	open := s.metrics.connections.WithLabelValues("ws")
+	open.Inc()
+	defer open.Dec()
+	defer func() {
+		if r := recover(); r != nil {
+			ses.panicked(r)
+		}
+	}()
+	ses.serve()
+}
+
+// messageTimeout is how long a client may take to send one message.
+const messageTimeout = 10 * time.Second

@@ -1,0 +1,307 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/nats-io/nuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/livebridge/livebridge/protocol"
+	"github.com/livebridge/livebridge/publish"
+	"github.com/livebridge/livebridge/replay"
+)
+
+// Config says what a Server serves and within which limits. Log and Publisher are needed; every other field's zero value is its default.
+type Config struct {
+	Log       *replay.Log        // opened with [Encode]
+	Publisher *publish.Publisher // of the same stream
+	Limits    protocol.Limits    // what one client may send
+
+	Rate           float64       // frames a second and connection; 0 = 50
+	Burst          int           // frames at once; 0 = 200
+	Connections    int           // at one time; 0 = 50,000
+	Outbox         int           // bytes that may wait for one connection, then it is closed with 4409; 0 = 1 MiB
+	Body           int           // bytes of a POST's body; 0 = 16 MiB
+	Ping           time.Duration // heartbeat after so much silence; 0 = 25 s
+	ConnectTimeout time.Duration // from the handshake to the connect frame; 0 = 10 s
+
+	// Origins are the web pages that may use the bridge besides those that it serves itself: https://admin.example.com,
+	// https://*.example.com, or * for all.
+	Origins []string
+	// LoopbackOrigins lets pages on this machine use the bridge, whatever their port: for trying out and for development.
+	LoopbackOrigins bool
+
+	// Console serves the console at /: a page that shows live events, replays and publishes. It may do what any client may.
+	Console bool
+	// ConsoleNATS is the address of NATS in the console's hints, such as nats://127.0.0.1:4222; "" = none. It is shown: no credentials.
+	ConsoleNATS string
+
+	Logger   *slog.Logger
+	Registry *prometheus.Registry // where the metrics go; nil = one of its own
+	// PrivateMetrics leaves /metrics to [Server.AdminHandler], so that browsers do not reach it.
+	PrivateMetrics bool
+}
+
+func (c Config) withDefaults() Config {
+	c.Limits = c.Limits.WithDefaults()
+	def := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	def(&c.Burst, 200)
+	def(&c.Connections, 50_000)
+	def(&c.Outbox, 1<<20)
+	def(&c.Body, 16<<20)
+	if c.Rate == 0 {
+		c.Rate = 50
+	}
+	if c.Ping == 0 {
+		c.Ping = 25 * time.Second
+	}
+	if c.ConnectTimeout == 0 {
+		c.ConnectTimeout = 10 * time.Second
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Registry == nil {
+		c.Registry = prometheus.NewRegistry()
+	}
+	return c
+}
+
+// A Server is a bridge: what browsers speak to. Its methods may be called concurrently.
+type Server struct {
+	cfg     Config
+	log     *slog.Logger
+	app     *fiber.App
+	origins origins
+	metrics *metrics
+	console *console // nil = off
+	ctx     context.Context
+	cancel  context.CancelFunc
+
+	shards    []*shard
+	nextShard atomic.Uint64
+	pressed   atomic.Bool   // outboxes fill faster than they are written
+	stop      chan struct{} // closed when nobody writes any more
+	writers   sync.WaitGroup
+
+	mu        sync.Mutex
+	conns     map[*conn]struct{}
+	listeners []net.Listener // Shutdown closes them
+	draining  bool
+	empty     chan struct{} // closed when draining and no connection is left
+	closed    bool
+	workers   sync.WaitGroup
+}
+
+// New makes a server. It serves nothing until [Server.Serve] is called, and must be shut down in any case.
+func New(cfg Config) (*Server, error) {
+	if cfg.Log == nil || cfg.Publisher == nil {
+		return nil, errors.New("bridge: Config.Log and Config.Publisher are needed")
+	}
+	cfg = cfg.withDefaults()
+	s := &Server{cfg: cfg, log: cfg.Logger, conns: make(map[*conn]struct{}), stop: make(chan struct{}), empty: make(chan struct{})}
+	var err error
+	if s.origins, err = newOrigins(cfg.Origins, cfg.LoopbackOrigins); err != nil {
+		return nil, err
+	}
+	if s.metrics, err = newMetrics(cfg.Registry, cfg.Log); err != nil {
+		return nil, err
+	}
+	if cfg.Console {
+		if s.console, err = newConsole(cfg.ConsoleNATS); err != nil {
+			return nil, err
+		}
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	for range runtime.GOMAXPROCS(0) {
+		sh := newShard(s)
+		s.shards = append(s.shards, sh)
+		s.writers.Go(func() { sh.run(s.stop) })
+	}
+	s.writers.Go(s.ticks)
+	cfg.Log.Pace(s.pace)
+	s.app = s.routes()
+	return s, nil
+}
+
+// Serve accepts connections from ln until Shutdown is called, and then returns nil. It closes ln.
+func (s *Server) Serve(ln net.Listener) error {
+	s.mu.Lock()
+	if s.draining {
+		s.mu.Unlock()
+		return ln.Close()
+	}
+	s.listeners = append(s.listeners, ln)
+	s.mu.Unlock()
+	return s.app.Listener(ln)
+}
+
+// Shutdown drains: no new connections are taken, what clients have published is acknowledged, every WebSocket is closed with 1001, and
+// all is waited for. When ctx is done first, what is left is cut and its publishing broken off, and ctx's error returned. The Log is left
+// open.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	if s.draining {
+		s.mu.Unlock()
+		return errors.New("bridge: shut down twice")
+	}
+	s.draining = true
+	if len(s.conns) == 0 {
+		close(s.empty)
+	}
+	open := s.list(nil)
+	s.mu.Unlock()
+	s.log.Info("draining", "connections", len(open))
+
+	for _, ln := range s.listeners { // the HTTP server may not have heard of one yet
+		_ = ln.Close()
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.app.ShutdownWithContext(ctx) }()
+	for _, c := range open {
+		c.user.drain()
+	}
+	var err error
+	select {
+	case <-s.empty:
+	case <-ctx.Done():
+		err = ctx.Err()
+		s.cancel()
+		s.mu.Lock()
+		open = s.list(open[:0])
+		s.mu.Unlock()
+		for _, c := range open {
+			c.cut()
+		}
+		<-s.empty
+	}
+	if e := <-served; err == nil && e != nil { // nil, or that ctx is done, or that a listener is closed already
+		err = ctx.Err()
+	}
+	s.cancel()
+	s.cfg.Log.Pace(nil)
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.workers.Wait()
+	close(s.stop)
+	s.writers.Wait()
+	return err
+}
+
+// list appends the connections. The caller holds the lock.
+func (s *Server) list(to []*conn) []*conn {
+	for c := range s.conns {
+		to = append(to, c)
+	}
+	return to
+}
+
+// spawn runs f in a goroutine that Shutdown waits for. It returns false, and runs nothing, once the server is shut down.
+func (s *Server) spawn(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.workers.Go(func() {
+		defer func() {
+			if r := recover(); r != nil {
+				s.bug(s.log, r)
+			}
+		}()
+		f()
+	})
+	return true
+}
+
+// bug tells the operator of a panic. A bug in one connection's code must not end all of them, so every goroutine that runs such code
+// recovers.
+func (s *Server) bug(log *slog.Logger, panicked any) {
+	log.Error("bug: recovered from a panic", "panic", panicked, "stack", string(debug.Stack()))
+}
+
+// internal is what a client is told of what only the operator may know.
+func internal() *protocol.Error {
+	return protocol.Errorf(protocol.Internal, "something went wrong in the bridge: its log says what")
+}
+
+// register counts a connection in. It returns false where there are too many, or the server drains.
+func (s *Server) register(c *conn) (ok, draining bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining || len(s.conns) >= s.cfg.Connections {
+		return false, s.draining
+	}
+	s.conns[c] = struct{}{}
+	return true, false
+}
+
+// forget counts a connection out.
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	if s.draining && len(s.conns) == 0 {
+		select {
+		case <-s.empty:
+		default:
+			close(s.empty)
+		}
+	}
+}
+
+func (s *Server) isDraining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}
+
+// Ready returns nil while the bridge can do its work, and otherwise why it cannot.
+func (s *Server) Ready() error {
+	if s.isDraining() {
+		return errors.New("the bridge is draining")
+	}
+	return s.cfg.Log.Ready()
+}
+
+// ticks looks after all connections every so often, so that none needs a timer of its own.
+func (s *Server) ticks() {
+	every := min(max(s.cfg.Ping/8, 10*time.Millisecond), time.Second)
+	t := time.NewTicker(every)
+	defer t.Stop()
+	var list []*conn
+	for {
+		select {
+		case now := <-t.C:
+			s.mu.Lock()
+			list = s.list(list[:0])
+			s.mu.Unlock()
+			for _, c := range list {
+				if c.out.overdue(now) {
+					c.cut()
+				} else {
+					c.user.tick(now)
+				}
+			}
+			clear(list)
+		case <-s.stop:
+			return
+		}
+	}
+}
+
+func newSessionID() string { return nuid.Next() }

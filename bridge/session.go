@@ -1,0 +1,351 @@
+package bridge
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/livebridge/livebridge/internal/ws"
+	"github.com/livebridge/livebridge/protocol"
+	"github.com/livebridge/livebridge/replay"
+	"github.com/livebridge/livebridge/subjects"
+)
+
+// A session is one WebSocket connection and what it has asked for. Its methods are called by the connection's reader, except where they
+// say otherwise.
+type session struct {
+	*conn
+	reader    *ws.Reader
+	budget    *rate.Limiter // of frames
+	patience  *rate.Limiter // of frames over the budget
+	connected atomic.Bool
+	subs      map[string]*entry
+	live      dedupe
+	publishes publishQueue
+
+	opened   time.Time
+	lastRead atomic.Int64 // Unix nanoseconds
+	behind   atomic.Int32 // subscriptions that are being replayed to
+
+	failedMu sync.Mutex
+	failed   []string // subscriptions that ended by themselves
+}
+
+type entry struct {
+	mine *subscription
+	its  *replay.Subscription
+}
+
+// closing is what makes a session end with a close code.
+type closing struct {
+	code     protocol.CloseCode
+	answered bool // the client has sent its close frame
+}
+
+const closeNormal protocol.CloseCode = 1000
+
+func (c closing) Error() string { return c.code.String() }
+
+// serve reads until the connection ends, and then gives back everything that the session holds.
+func (s *session) serve() {
+	err := s.read()
+	for _, e := range s.subs {
+		s.stop(e)
+	}
+	s.publishes.wait()
+	s.part(err)
+	s.srv.forget(s.conn)
+}
+
+// read handles what the client sends until the connection ends, or until it is to be closed.
+func (s *session) read() error {
+	for {
+		op, payload, err := s.reader.Next()
+		if err != nil {
+			return err
+		}
+		s.lastRead.Store(time.Now().UnixNano())
+		if err := s.frame(op, payload); err != nil {
+			return err
+		}
+	}
+}
+
+// part ends the connection: with a close frame where the client can still be told why, and never long after.
+func (s *session) part(err error) {
+	var why closing
+	var broken *ws.Error
+	switch {
+	case errors.As(err, &why):
+		s.finish(why.code)
+		s.awaitClose(why.answered)
+	case errors.As(err, &broken):
+		s.finish(protocol.CloseCode(broken.Code))
+		s.discard()
+	case errors.Is(err, ws.ErrSlow):
+		s.finish(protocol.CloseTimeout)
+		s.discard()
+	}
+	s.out.kill()
+	s.cut()
+}
+
+// awaitClose waits until the close frame has been written and, unless it was itself the answer to one, answered.
+func (s *session) awaitClose(answered bool) {
+	for {
+		if answered {
+			s.peerClosed.Store(true)
+			s.out.settle()
+		}
+		op, _, err := s.reader.Next()
+		if err != nil {
+			return // the peer has gone, or the server has cut the connection
+		}
+		answered = op == ws.Close
+	}
+}
+
+// discard reads what is not understood any more until the server cuts the connection: a peer that is cut while it sends may lose the
+// close frame.
+func (s *session) discard() {
+	_ = s.net.SetReadDeadline(time.Time{})
+	_, _ = io.Copy(io.Discard, s.net)
+}
+
+func (s *session) frame(op ws.Op, payload []byte) error {
+	if s.out.ending() && op != ws.Close {
+		return nil // the close frame is on its way
+	}
+	within, err := s.spend()
+	if err != nil {
+		return err
+	}
+	switch op {
+	case ws.Text:
+		return s.text(payload, within)
+	case ws.Binary:
+		return closing{code: protocol.CloseBinary}
+	case ws.Ping:
+		pong := append([]byte{}, payload...)
+		s.out.ask(func(c *control) { c.pong = pong })
+	case ws.Close:
+		code := protocol.CloseCode(ws.CloseCode(payload))
+		if code == ws.CodeNone {
+			code = closeNormal
+		}
+		return closing{code: code, answered: true}
+	}
+	return nil
+}
+
+// spend counts a frame. Frames over the budget are refused one by one, and when they in turn come faster than the budget allows the
+// connection is closed.
+func (s *session) spend() (within bool, err error) {
+	if s.budget.Allow() {
+		return true, nil
+	}
+	s.srv.metrics.limited.Inc()
+	if !s.patience.Allow() {
+		return false, closing{code: protocol.CloseTooMany}
+	}
+	return false, nil
+}
+
+func (s *session) text(frame []byte, within bool) error {
+	empty := true
+	for object := range protocol.SplitFrame(frame) {
+		if empty = false; s.out.ending() {
+			return nil
+		}
+		if err := s.object(object, within); err != nil {
+			return err
+		}
+	}
+	if empty {
+		return s.refuse(protocol.Errorf(protocol.BadFrame, `a frame without an object: send JSON objects, one a line, such as {"op":"ping"}`))
+	}
+	return nil
+}
+
+func (s *session) object(object []byte, within bool) error {
+	m, perr := protocol.ParseMessage(object, s.srv.cfg.Limits)
+	switch {
+	case perr != nil && perr.Code == protocol.BadFrame:
+		return s.refuse(perr)
+	case !s.connected.Load() && (perr != nil || m.Op != protocol.OpConnect):
+		return s.refuse(protocol.Errorf(protocol.BadRequest, `the first frame must be {"op":"connect"}`))
+	case !within:
+		return s.tell(m.Sub, m.Ref, protocol.Errorf(protocol.RateLimited, "more than %g frames a second: this one was not looked at, send it again later", s.srv.cfg.Rate))
+	case perr != nil:
+		s.srv.metrics.refused(perr.Code)
+		s.out.text(protocol.AppendError(nil, perr))
+		return nil
+	}
+	switch m.Op {
+	case protocol.OpConnect:
+		return s.connect(m)
+	case protocol.OpSubscribe:
+		return s.tell(m.Sub, "", s.subscribe(m))
+	case protocol.OpUnsubscribe:
+		return s.tell(m.Sub, "", s.unsubscribe(m.Sub))
+	case protocol.OpPublish:
+		s.publishes.add(s, m)
+	case protocol.OpPing:
+		s.out.text(protocol.AppendPong(nil))
+	}
+	return nil
+}
+
+// refuse answers what cannot be gone on from.
+func (s *session) refuse(e *protocol.Error) error {
+	_ = s.tell("", "", e)
+	return closing{code: protocol.CloseOrder}
+}
+
+// tell sends an error, if there is one.
+func (s *session) tell(sub, ref string, e *protocol.Error) error {
+	if e != nil {
+		e.Sub, e.Ref = sub, ref
+		s.srv.metrics.refused(e.Code)
+		s.out.text(protocol.AppendError(nil, e))
+	}
+	return nil
+}
+
+func (s *session) connect(m protocol.Message) error {
+	if s.connected.Load() {
+		return s.refuse(protocol.Errorf(protocol.BadRequest, "this connection is connected already: connect is the first frame, and comes once"))
+	}
+	s.connected.Store(true)
+	cfg := s.srv.cfg
+	s.srv.cfg.Log.AtHead(func(head replay.Cursor) {
+		s.out.text(protocol.AppendConnected(nil, s.id, head.String(), cfg.Ping, cfg.Limits, time.Time{}))
+	})
+	s.log.Debug("connected")
+	return nil
+}
+
+func (s *session) subscribe(m protocol.Message) *protocol.Error {
+	s.forgetFailed()
+	if s.subs[m.Sub] != nil {
+		return protocol.Errorf(protocol.DuplicateSub, "there is a subscription %q on this connection: unsubscribe it first, or use another name", m.Sub)
+	}
+	if most := s.srv.cfg.Limits.Subscriptions; len(s.subs) >= most {
+		return protocol.Errorf(protocol.TooMany, "a connection may have %d subscriptions", most)
+	}
+	set, err := subjects.Filter{Resource: m.Subscribe.Resource, Types: m.Subscribe.Types, IDs: m.Subscribe.IDs}.Compile()
+	if err != nil {
+		return protocol.Errorf(protocol.BadRequest, "%s", err.Error())
+	}
+	start, perr := startOf(m.Subscribe.Start)
+	if perr != nil {
+		return perr
+	}
+	mine := &subscription{
+		conn: s.conn, name: m.Sub, head: protocol.AppendTagged(nil, m.Sub, []byte(protocol.EventHead)), says: wsTeller{}, last: &s.live,
+		done: s.noteFailed, caught: func() { s.behind.Add(-1) },
+	}
+	s.behind.Add(1) // until it is live
+	s.subs[m.Sub] = &entry{mine: mine}
+	its, err := s.srv.cfg.Log.Subscribe(mine, replay.SubscribeOptions{Set: set, Start: start, Chunk: s.out.chunk()})
+	if err != nil {
+		delete(s.subs, m.Sub)
+		mine.settle()
+		return s.srv.told(err)
+	}
+	s.subs[m.Sub].its = its
+	s.log.Debug("subscribed", "sub", m.Sub, "resource", m.Subscribe.Resource, "types", len(m.Subscribe.Types), "ids", len(m.Subscribe.IDs))
+	return nil
+}
+
+func (s *session) unsubscribe(name string) *protocol.Error {
+	s.forgetFailed()
+	e := s.subs[name]
+	if e == nil {
+		return protocol.Errorf(protocol.UnknownSub, "there is no subscription %q on this connection", name)
+	}
+	s.stop(e)
+	s.out.text(protocol.AppendUnsubscribed(nil, name))
+	return nil
+}
+
+// stop ends a subscription: nothing is queued for it after stop has returned.
+func (s *session) stop(e *entry) {
+	delete(s.subs, e.mine.name)
+	e.mine.end()
+	if e.its != nil { // nil only after a panic
+		e.its.Close()
+	}
+	e.mine.settle()
+}
+
+// noteFailed is called, by a goroutine of the log, when a subscription ends by itself. The reader forgets it before it next looks.
+func (s *session) noteFailed(sub *subscription) {
+	s.failedMu.Lock()
+	defer s.failedMu.Unlock()
+	s.failed = append(s.failed, sub.name)
+}
+
+// forgetFailed makes the names of failed subscriptions free again.
+func (s *session) forgetFailed() {
+	s.failedMu.Lock()
+	names := s.failed
+	s.failed = nil
+	s.failedMu.Unlock()
+	for _, name := range names {
+		if e := s.subs[name]; e != nil {
+			s.stop(e)
+		}
+	}
+}
+
+// tick is called by the server every so often: time-outs and heartbeats.
+func (s *session) tick(now time.Time) {
+	ping := s.srv.cfg.Ping
+	read, wrote := time.Unix(0, s.lastRead.Load()), time.Unix(0, s.out.lastWrite.Load())
+	switch {
+	case !s.connected.Load() && now.Sub(s.opened) > s.srv.cfg.ConnectTimeout:
+		s.finish(protocol.CloseTimeout)
+		return
+	case now.Sub(read) > 2*ping+ping/2:
+		s.finish(protocol.CloseTimeout)
+		return
+	case now.Sub(read) > ping:
+		s.out.ask(func(c *control) { c.ping = true })
+	}
+	if s.connected.Load() && now.Sub(wrote) >= ping {
+		s.srv.cfg.Log.AtHead(func(head replay.Cursor) {
+			at := head.String()
+			if s.behind.Load() > 0 {
+				at = "" // a replay has not come to the head yet
+			}
+			s.out.text(protocol.AppendPing(nil, at))
+		})
+	}
+}
+
+// finish begins the end of the connection with a close code. It may be called by anyone; the first call counts.
+func (s *session) finish(code protocol.CloseCode) { s.out.close(code) }
+
+// drain ends the connection because the bridge goes away, after what the client has published has been acknowledged.
+func (s *session) drain() {
+	s.publishes.stop()
+	s.srv.spawn(func() {
+		s.publishes.wait()
+		s.finish(protocol.CloseGoingAway)
+	})
+}
+
+// panicked ends a session whose code has a bug; the others live on.
+func (s *session) panicked(r any) {
+	s.srv.bug(s.log, r)
+	for _, e := range s.subs {
+		s.stop(e)
+	}
+	s.part(closing{code: protocol.CloseInternal})
+	s.srv.forget(s.conn)
+}

@@ -1,0 +1,135 @@
+package bridge
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/livebridge/livebridge/protocol"
+	"github.com/livebridge/livebridge/replay"
+)
+
+// An sse is one stream of Server-Sent Events: a connection with one subscription.
+type sse struct {
+	*conn
+	query query
+	live  atomic.Bool // nothing is being replayed any more
+}
+
+// getSSE checks the request, and takes over its connection: the HTTP server's own streaming costs three times the memory and notices a
+// client that has gone only by writing to it.
+func (s *Server) getSSE(c *fiber.Ctx) error {
+	q, perr := s.query(c)
+	if perr != nil {
+		return perr
+	}
+	if last := c.Get("Last-Event-ID"); last != "" {
+		if q.start, perr = startOf(protocol.Start{Kind: protocol.After, After: last}); perr != nil {
+			return perr
+		}
+	}
+	if s.isDraining() {
+		c.Set(fiber.HeaderRetryAfter, "1")
+		return fiber.NewError(fiber.StatusServiceUnavailable, "this bridge goes away: connect again")
+	}
+	if c.Method() == fiber.MethodHead {
+		c.Set(fiber.HeaderContentType, "text/event-stream")
+		return nil
+	}
+	remote := c.Context().RemoteAddr().String()
+	head := sseHead(c)
+	c.Context().HijackSetNoResponse(true)
+	c.Context().Hijack(func(hijacked net.Conn) {
+		nc := hijacked
+		if u, ok := hijacked.(interface{ UnsafeConn() net.Conn }); ok {
+			nc = u.UnsafeConn()
+		}
+		_ = nc.SetDeadline(time.Time{})
+		if !s.spawn(func() { s.serveSSE(nc, hijacked, remote, head, q) }) {
+			_ = nc.Close()
+		}
+	})
+	return nil
+}
+
+// retryAfter is how long a browser waits before it connects again.
+const retryAfter = 2 * time.Second
+
+// sseHead is the head of the answer. There is no length and no chunking: it ends with the connection.
+func sseHead(c *fiber.Ctx) []byte {
+	var b strings.Builder
+	b.WriteString("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n")
+	if origin := c.Get(fiber.HeaderOrigin); origin != "" {
+		fmt.Fprintf(&b, "Access-Control-Allow-Origin: %s\r\nVary: Origin\r\n", origin)
+	}
+	b.WriteString("\r\n")
+	return []byte(b.String())
+}
+
+func (s *Server) serveSSE(nc, reads net.Conn, remote string, head []byte, q query) {
+	c := s.newConn(newSessionID(), nc, sseFraming{}, remote)
+	defer c.cut()
+	st := &sse{conn: c, query: q}
+	c.user = st
+	s.metrics.opened.WithLabelValues("sse").Inc()
+	if ok, draining := s.register(c); !ok {
+		e := protocol.Errorf(protocol.TooMany, "the bridge has as many connections as it may have: try again later")
+		if draining {
+			e = protocol.Errorf(protocol.Unavailable, "this bridge goes away: connect again")
+		}
+		s.metrics.refused(e.Code)
+		_, _ = fmt.Fprintf(nc, "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Type: application/json\r\n\r\n%s",
+			protocol.AppendErrorBody(nil, e))
+		return
+	}
+	defer s.forget(c)
+	open := s.metrics.connections.WithLabelValues("sse")
+	open.Inc()
+	defer open.Dec()
+	c.out.text(head)
+	mine := &subscription{conn: c, says: st, done: func(*subscription) { c.out.close(protocol.CloseInternal) }, caught: func() { st.live.Store(true) }}
+	its, err := s.cfg.Log.Subscribe(mine, replay.SubscribeOptions{Set: q.set, Start: q.start, Chunk: c.out.chunk()})
+	if err != nil {
+		return
+	}
+	_, _ = io.Copy(io.Discard, reads) // until the client goes, or the connection is cut
+	mine.end()
+	its.Close()
+	c.out.kill()
+}
+
+// notice implements [teller]. Only what an EventSource can use is sent: the id is the cursor with which it comes back.
+func (st *sse) notice(_ *subscription, n replay.Notice) []byte {
+	switch n.Kind {
+	case replay.Subscribed:
+		return fmt.Appendf(nil, "retry: %d\nid: %s\n\n", retryAfter.Milliseconds(), n.At)
+	case replay.Live:
+		return fmt.Appendf(nil, ": live\nid: %s\n\n", n.At)
+	case replay.Reset:
+		return fmt.Appendf(nil, "event: reset\nid: %s\ndata: %s\n\n", n.At, protocol.AppendResetBody(nil, protocol.Reason(n.Reason), n.At.String()))
+	default:
+		return fmt.Appendf(nil, "event: error\ndata: %s\n\n", protocol.AppendErrorBody(nil, st.srv.told(n.Err)))
+	}
+}
+
+// tick sends a comment after some silence, with the cursor up to which everything has been told.
+func (st *sse) tick(now time.Time) {
+	if now.Sub(time.Unix(0, st.out.lastWrite.Load())) < st.srv.cfg.Ping {
+		return
+	}
+	st.srv.cfg.Log.AtHead(func(head replay.Cursor) {
+		if !st.live.Load() {
+			st.out.text([]byte(": \n\n"))
+			return
+		}
+		st.out.text(fmt.Appendf(nil, ": \nid: %s\n\n", head))
+	})
+}
+
+// drain ends the stream; an EventSource comes back by itself, to another bridge or to this one's successor.
+func (st *sse) drain() { st.out.close(protocol.CloseGoingAway) }

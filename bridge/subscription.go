@@ -1,0 +1,186 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/livebridge/livebridge/protocol"
+	"github.com/livebridge/livebridge/replay"
+)
+
+// A subscription is one subscription of one connection: the log's sink, and the client's name for it.
+type subscription struct {
+	conn *conn
+	name string
+	head []byte // how its replayed events begin
+	says teller
+
+	last *dedupe // what the connection was given last, shared by its subscriptions; nil = every event is tagged
+
+	over     bool // nothing is queued for it any more; guarded by the outbox's lock
+	reserved bool // it may add a chunk; guarded by the outbox's lock
+
+	done    func(*subscription) // called once when it fails
+	caught  func()              // called once when it is no longer being replayed to
+	settled sync.Once
+}
+
+// settle notes that the subscription is no longer being replayed to.
+func (s *subscription) settle() { s.settled.Do(s.caught) }
+
+// A teller words notices for a connection.
+type teller interface {
+	notice(s *subscription, n replay.Notice) []byte
+}
+
+// dedupe remembers which live event a connection was given last, so that it is sent once however many of its subscriptions match. It
+// does not point to the event, which would keep one in memory for each idle connection. The log's lock guards it.
+type dedupe struct {
+	seq    uint64
+	stored int64
+}
+
+// Notice implements [replay.Sink].
+func (s *subscription) Notice(n replay.Notice) {
+	s.send(s.says.notice(s, n))
+	if n.Kind != replay.Subscribed {
+		s.release()
+		s.settle()
+	}
+	if n.Kind == replay.Failed {
+		s.done(s)
+	}
+}
+
+// send queues a text for this subscription, unless it is over.
+func (s *subscription) send(text []byte) {
+	o := &s.conn.out
+	o.mu.Lock()
+	over := s.over
+	o.mu.Unlock()
+	if !over && len(text) > 0 {
+		o.text(text)
+	}
+}
+
+// Live implements [replay.Sink].
+func (s *subscription) Live(e *replay.Event) {
+	if s.last == nil {
+		s.conn.out.push(item{text: &e.Frame, sub: s})
+		return
+	}
+	if this := (dedupe{e.Seq, e.Stored}); *s.last != this {
+		*s.last = this
+		s.conn.out.push(item{text: &e.Frame})
+	}
+}
+
+// Replayed implements [replay.Sink].
+func (s *subscription) Replayed(events []*replay.Event) {
+	o := &s.conn.out
+	o.mu.Lock()
+	s.giveBack()
+	if s.over || o.closing {
+		o.mu.Unlock()
+		return
+	}
+	for _, e := range events {
+		o.add(item{text: &e.Frame, sub: s})
+	}
+	start := o.begin()
+	o.mu.Unlock()
+	if start {
+		s.conn.shard.add(o)
+	}
+}
+
+// Wait implements [replay.Sink].
+func (s *subscription) Wait(ctx context.Context) error {
+	s.release()
+	return s.conn.out.reserve(ctx, s)
+}
+
+func (s *subscription) release() {
+	s.conn.out.mu.Lock()
+	s.giveBack()
+	s.conn.out.mu.Unlock()
+}
+
+// giveBack ends a reservation. The caller holds the outbox's lock.
+func (s *subscription) giveBack() {
+	if s.reserved {
+		s.reserved = false
+		s.conn.out.release()
+	}
+}
+
+// end makes sure that nothing more is queued for the subscription.
+func (s *subscription) end() {
+	s.conn.out.mu.Lock()
+	defer s.conn.out.mu.Unlock()
+	s.over = true
+	s.giveBack()
+}
+
+// wsTeller words notices as the WebSocket's frames.
+type wsTeller struct{}
+
+func (wsTeller) notice(s *subscription, n replay.Notice) []byte {
+	switch n.Kind {
+	case replay.Subscribed:
+		return protocol.AppendSubscribed(nil, s.name, n.Recovered, n.At.String())
+	case replay.Live:
+		return protocol.AppendLive(nil, s.name, n.At.String())
+	case replay.Reset:
+		return protocol.AppendReset(nil, s.name, protocol.Reason(n.Reason), n.At.String())
+	default:
+		e := s.conn.srv.told(n.Err)
+		s.conn.srv.metrics.refused(e.Code)
+		e.Sub = s.name
+		return protocol.AppendError(nil, e)
+	}
+}
+
+// told is what a client is told of an error of the log.
+func (s *Server) told(err error) *protocol.Error {
+	var lost *replay.LostError
+	switch {
+	case errors.As(err, &lost):
+		return protocol.Errorf(protocol.Expired, "%s", lost.Error())
+	case errors.Is(err, replay.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return protocol.Errorf(protocol.Unavailable, "the event store does not answer now: try again in a moment")
+	default:
+		s.log.Error("replay", "error", err)
+		return internal()
+	}
+}
+
+// Between these times the log can tell times apart: it counts nanoseconds in 64 bits.
+var oldest, newest = time.Unix(0, 0), time.Unix(0, math.MaxInt64)
+
+// startOf turns a client's start into the log's.
+func startOf(s protocol.Start) (replay.Start, *protocol.Error) {
+	switch s.Kind {
+	case protocol.After:
+		c, err := replay.ParseCursor(s.After)
+		if err != nil {
+			return replay.Start{}, protocol.Errorf(protocol.BadCursor, "%s", err.Error())
+		}
+		return replay.Start{Kind: replay.After, After: c}, nil
+	case protocol.Since:
+		t := s.Time(time.Now())
+		if t.Before(oldest) {
+			t = oldest
+		} else if t.After(newest) {
+			t = newest
+		}
+		return replay.Start{Kind: replay.Since, Since: t}, nil
+	case protocol.Last:
+		return replay.Start{Kind: replay.Last, Last: s.Last}, nil
+	default:
+		return replay.Start{}, nil
+	}
+}

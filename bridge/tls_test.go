@@ -1,0 +1,98 @@
+package bridge
+
+import (
+	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/fasthttp/websocket"
+
+	"github.com/livebridge/livebridge/protocol"
+)
+
+// secure has the bridge listen with TLS, too, and returns what a client needs.
+func (r *rig) secure(t *testing.T) (addr string, client *tls.Config) {
+	t.Helper()
+	ts := httptest.NewTLSServer(nil) // for its certificate, which is for 127.0.0.1
+	certificate, root := ts.TLS.Certificates[0], ts.Certificate()
+	ts.Close()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() {
+		served <- r.srv.Serve(tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{certificate}}))
+	}()
+	t.Cleanup(func() {
+		_ = r.srv.Shutdown(t.Context())
+		if err := <-served; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	pool := x509.NewCertPool()
+	pool.AddCert(root)
+	return ln.Addr().String(), &tls.Config{RootCAs: pool}
+}
+
+// With TLS, whose sockets cannot be tried, everything is as it is without.
+func TestTLS(t *testing.T) {
+	r := start(t, func(c *Config) { c.Outbox = 64 << 10 })
+	addr, cfg := r.secure(t)
+	dial := func() *browser {
+		d := websocket.Dialer{Subprotocols: []string{protocol.Subprotocol}, TLSClientConfig: cfg}
+		ws, _, err := d.Dial("wss://"+addr+"/v1/ws", http.Header{"Origin": {"https://" + addr}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = ws.Close() })
+		b := &browser{t: t, ws: ws}
+		b.send(`{"op":"connect"}` + "\n" + `{"op":"subscribe","sub":"a","resource":"products","last":100}`)
+		b.want("connected")
+		b.want("subscribed")
+		return b
+	}
+	r.publishIDs(1, 3)
+	r.history(t, "")
+	b, slow := dial(), dial()
+	for i := range 3 {
+		b.want(`"op":"event","sub":"a"`, fmt.Sprintf(`"id":"%d"`, i+1))
+	}
+	b.want(`"op":"live"`)
+	transport := &http.Transport{TLSClientConfig: cfg}
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport}).Get("https://" + addr + "/v1/sse?resource=products&last=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	s := &source{t: t, eventReader: eventReader{in: bufio.NewReader(resp.Body)}}
+	s.want("3")
+	s.live()
+	await(t, "all are live", func() bool { return r.log.Stats().Live == 3 })
+	body := `"` + strings.Repeat("x", 60<<10) + `"`
+	r.publish("live.products.updated.4", body)
+	b.want(`"id":"4"`)
+	s.want("4")
+	_ = resp.Body.Close()
+	await(t, "the stream has gone", func() bool { return r.connections() == 2 })
+	for n := 0; value(t, r.srv.cfg.Registry, "livebridge_closes_total", "code", "4409") == 0; n++ {
+		if n == 2000 {
+			t.Fatal("the slow one is still there")
+		}
+		r.publish("live.products.updated.5", body)
+		b.want(`"id":"5"`)
+	}
+	slow.wantClose(4409)
+	shut := r.shutdown()
+	b.wantClose(1001)
+	if err := <-shut; err != nil {
+		t.Fatal(err)
+	}
+}
