@@ -99,7 +99,8 @@ func (c *churner) webSocket() (events int, session string, err error) {
 	}()
 	ref := fmt.Sprintf("ref of %s", c.me)
 	for _, frame := range []string{`{"op":"connect"}`, fmt.Sprintf(`{"op":"subscribe","sub":%q,"resource":%q,"last":5}`, c.me, c.me),
-		fmt.Sprintf(`{"op":"publish","ref":%q,"events":[%s]}`, ref, c.event(c.me)), `{"op":"ping"}`} {
+		fmt.Sprintf(`{"op":"publish","ref":"other","events":[%s]}`, c.event(c.other)), fmt.Sprintf(`{"op":"publish","ref":%q,"events":[%s]}`, ref, c.event(c.me)),
+		`{"op":"ping"}`} {
 		if err := conn.WriteMessage(websocket.TextMessage, []byte(frame)); err != nil {
 			return 0, "", err
 		}
@@ -122,7 +123,7 @@ func (c *churner) webSocket() (events int, session string, err error) {
 			case op == "connected":
 				session = field(c.r.t, line, "session")
 			case op == "published":
-				published = field(c.r.t, line, "ref") == ref
+				published = published || field(c.r.t, line, "ref") == ref
 			case op == "subscribed", op == "live":
 				if field(c.r.t, line, "sub") != c.me {
 					err = errors.Join(err, fmt.Errorf("this is not for it: %s", line))

@@ -114,12 +114,55 @@ func TestCloseDuringReplays(t *testing.T) {
 	publishTo.Close()
 }
 
-// What the tail has missed is told to those who were live; a replay that is ahead of it misses nothing, and is told nothing.
+func deleteConsumers(t testing.TB, l *Log) {
+	t.Helper()
+	names := jsStream(t, l).ConsumerNames(t.Context())
+	for name := range names.Name() {
+		if err := jsStream(t, l).DeleteConsumer(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := names.Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What the tail has missed is told to those who were live. A replay that is ahead of the tail misses nothing, and is told nothing.
 func TestExpiryThatTheTailMissed(t *testing.T) {
-	_, nc := env(t)
-	l := openLog(t, nc, Config{WindowBytes: 1})
-	seq := publishIDs(t, nc, 1, 3)
+	s, nc := env(t)
+	other := openLog(t, s.Connect(), Config{})
+	held, release := make(chan struct{}), make(chan struct{})
+	l, err := Open(t.Context(), nc, Config{Encode: func(m *Message) []byte {
+		if m.Name.ID == "4" {
+			close(held)
+			<-release
+		}
+		return text(m)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
 	live := subscribe(t, l, everything, Start{})
-	live.until(t, "^")
-	_ = seq
+	publisher := s.Connect()
+	publishIDs(t, publisher, 1, 4)
+	<-held
+	deleteConsumers(t, other) // so that this one brings nothing any more
+	publishIDs(t, publisher, 5, 9)
+	c7 := cursorOf(t, other, 7)
+	if err := jsStream(t, other).Purge(t.Context(), jetstream.WithPurgeSequence(8)); err != nil {
+		t.Fatal(err)
+	}
+	ahead := subscribe(t, l, everything, Start{Kind: After, After: c7})
+	ahead.until(t, "+")
+	close(release)
+	if got := ahead.until(t, "^"); got != "+ 8 9 ^" {
+		t.Errorf("ahead of the tail: %q", got)
+	}
+	if got := live.until(t, "expired"); got != "+ ^ 1. 2. 3. 4. !expired" {
+		t.Errorf("live: %q", got)
+	}
+	publishIDs(t, publisher, 10, 10)
+	ahead.until(t, "^ 10.")
+	live.until(t, "!expired 10.")
 }

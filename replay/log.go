@@ -70,6 +70,7 @@ type Log struct {
 	first   uint64   // the stream's first sequence, as far as known
 	gone    position // the newest message known to have left the stream at its front
 	deleted int      // messages deleted from between, as last seen
+	holes   []uint64 // their sequences in order, as far as known
 
 	pace atomic.Pointer[func()]
 
@@ -207,7 +208,7 @@ func (l *Log) restart(st state, why Reason) {
 
 // begin places the head at the end of a stream as it is. The caller holds the lock, or is the only one to know the log.
 func (l *Log) begin(st state) {
-	l.inc, l.first, l.deleted, l.gone = st.inc, st.first, st.deleted, position{}
+	l.inc, l.first, l.deleted, l.holes, l.gone = st.inc, st.first, st.deleted, st.holes, position{}
 	l.win.reset(st.last)
 }
 
@@ -228,10 +229,28 @@ func (l *Log) observed(st state) {
 	if st.firstAt == 0 && st.last.seq > 0 {
 		l.gone = st.last // nothing is stored: the newest message is the newest that left
 	}
-	if st.deleted > l.deleted {
+	if st.deleted > l.deleted || st.deleted != l.holesFrom(st.first) && st.deleted <= maxHoles {
 		l.win.clear()
+		l.holes = st.holes
 	}
 	l.deleted = st.deleted
+}
+
+// maxHoles is how many messages deleted from between are kept count of one by one. Where there are more, new ones that appear while the
+// stream's front passes as many old ones go unnoticed.
+const maxHoles = 100_000
+
+// unclear says whether messages have been deleted from between since they were last asked for.
+func (l *Log) unclear(st state) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return st.inc == l.inc && st.deleted <= maxHoles && st.deleted != l.holesFrom(st.first)
+}
+
+// holesFrom counts the known holes after the stream's front. The caller holds the lock.
+func (l *Log) holesFrom(first uint64) int {
+	i, _ := slices.BinarySearch(l.holes, first)
+	return len(l.holes) - i
 }
 
 // wake tells those who wait for the head to move. The caller holds the lock.

@@ -25,7 +25,8 @@ func TestSeam(t *testing.T) {
 		{name: "calm", window: 20_000},
 		{name: "limit", window: 4000, maxReplay: 30},
 		{name: "purge", window: 3000, purge: true},
-		{name: "erase", window: 3000, erase: true},
+		{name: "erase", window: 3000, erase: true, steady: true},
+		{name: "erase", window: 64 << 20, erase: true, purge: true, steady: true},
 		{name: "retention", window: 2000, maxMsgs: 150},
 		{name: "recreate", window: 3000, recreate: true},
 		{name: "everything", window: 1, purge: true, erase: true, recreate: true},
@@ -94,13 +95,15 @@ func seam(t *testing.T, seed uint64, k kind) {
 			if k.recreate {
 				w.recreate()
 			}
-		case p < 990:
+		case p < 990 && !k.steady:
 			w.cut()
-		case p < 993:
+		case p < 993 && !k.steady:
 			if restarts++; restarts <= 2 {
 				w.restart()
 			}
-		case p < 996:
+		case p < 996 && !k.steady:
+			w.dropConsumers()
+		case p < 998:
 			w.reopen()
 		}
 	}
@@ -312,6 +315,19 @@ func (w *world) cut() {
 	w.model.trouble(from)
 }
 
+// dropConsumers deletes every consumer, as an operator may or a server that loses its memory does.
+func (w *world) dropConsumers() {
+	from := w.model.now()
+	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Second)
+	defer cancel()
+	if s, err := w.js.Stream(ctx, w.cfg.Name); err == nil {
+		for name := range s.ConsumerNames(ctx).Name() {
+			_ = s.DeleteConsumer(ctx, name)
+		}
+	}
+	w.model.trouble(from)
+}
+
 // reopen closes one bridge's log with its subscriptions under way, as a deployment does, and opens it again. The clients resume elsewhere.
 func (w *world) reopen() {
 	i := w.rnd.IntN(bridges)
@@ -375,8 +391,11 @@ func (w *world) judge() {
 		}
 		resets += n
 		for _, it := range s.items {
-			if it.kind == isEvent {
+			switch {
+			case it.kind == isEvent:
 				events++
+			case it.kind == isNotice && it.notice.Kind == Failed:
+				failed++
 			}
 		}
 	}

@@ -23,6 +23,7 @@ import (
 type kind struct {
 	name                       string
 	purge, erase, recreate     bool
+	steady                     bool // NATS always answers
 	maxMsgs, window, maxReplay int
 }
 

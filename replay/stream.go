@@ -179,26 +179,31 @@ type state struct {
 	first    uint64 // sequence of the oldest stored message; last+1 when none is stored
 	firstAt  int64  // its store time; 0 when none is stored
 	last     position
-	deleted  int // messages deleted from between first and last
+	deleted  int      // messages deleted from between first and last
+	holes    []uint64 // their sequences in order, where they were asked for
 	maxBatch bool
 }
 
-// state asks the leader. The answer of a server that has just lost its leadership can be older than what was acknowledged.
-func (s *stream) state(ctx context.Context) (state, error) {
+// state asks the leader; details also asks for the holes. The answer of a server that has just lost its leadership can be older than what was acknowledged.
+func (s *stream) state(ctx context.Context, details bool) (state, error) {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
 	var r struct {
 		jetstream.StreamInfo
 		Error *jetstream.APIError `json:"error"`
 	}
-	if err := s.request(ctx, "STREAM.INFO."+s.cfg.Name, nil, &r); err != nil {
+	var body any
+	if details {
+		body = map[string]bool{"deleted_details": true}
+	}
+	if err := s.request(ctx, "STREAM.INFO."+s.cfg.Name, body, &r); err != nil {
 		return state{}, err
 	}
 	if r.Error != nil {
 		return state{}, fmt.Errorf("stream %s: %w", s.cfg.Name, r.Error)
 	}
 	st := r.State
-	out := state{inc: incarnation(s.cfg.Name, r.Created), first: st.FirstSeq, last: position{seq: st.LastSeq}, deleted: st.NumDeleted, maxBatch: r.Config.AllowAtomicPublish}
+	out := state{inc: incarnation(s.cfg.Name, r.Created), first: st.FirstSeq, last: position{seq: st.LastSeq}, deleted: st.NumDeleted, holes: st.Deleted, maxBatch: r.Config.AllowAtomicPublish}
 	if !st.LastTime.IsZero() {
 		out.last.at = st.LastTime.UnixNano()
 	}

@@ -56,7 +56,7 @@ func (t *tail) prepare(ctx context.Context) (goal uint64, err error) {
 	info, err := t.log.stream.js.Stream(ctx, t.log.stream.cfg.Name)
 	if err == nil {
 		bytes = info.CachedInfo().State.Bytes
-		st, err = t.log.stream.state(ctx)
+		st, err = t.log.stream.state(ctx, info.CachedInfo().State.NumDeleted <= maxHoles)
 	}
 	if err != nil {
 		return 0, err

@@ -32,7 +32,7 @@ func (v verdict) reason() Reason {
 // next stored message must not lie before the check; a store that lost its end and gave the sequences to newer messages is found out as
 // long as one of those, at or before the cursor, is still stored.
 func (s *stream) verify(ctx context.Context, c Cursor) (verdict, state, error) {
-	st, err := s.state(ctx)
+	st, err := s.state(ctx, false)
 	switch {
 	case err != nil:
 		return 0, st, err

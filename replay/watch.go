@@ -46,7 +46,10 @@ func (w *watch) start() {
 	w.current, w.next = w.next, nil
 	asked := w.current
 	spawned := w.log.spawn(func() {
-		asked.st, asked.err = w.log.stream.state(w.log.ctx)
+		asked.st, asked.err = w.log.stream.state(w.log.ctx, false)
+		if asked.err == nil && w.log.unclear(asked.st) {
+			asked.st, asked.err = w.log.stream.state(w.log.ctx, true)
+		}
 		if asked.err == nil {
 			w.log.observed(asked.st)
 		}

@@ -18,7 +18,6 @@ const RESETS = {
   stream: "The stream was recreated, or has lost its newest events. Events were missed; the table is live from here.",
   limit: "There was more to replay than the bridge allows. Events were missed; the table is live from here.",
 };
-
 const PASSING = ["rate_limited", "unavailable", "internal", "failed"]; // after these the client tries again by itself
 
 let settings = fromHash(location.hash);
@@ -37,6 +36,8 @@ createTheme();
 let handle;
 let pending = false; // asked for, and not live yet
 let refusal = ""; // what the bridge said against it
+let lost = false; // the connection, and it is not back yet
+let lostAt = 0; // how many events had been replayed then
 
 function subscribe() {
   handle?.close();
@@ -44,6 +45,7 @@ function subscribe() {
   refusal = "";
   withdraw("Refused");
   rate.restart();
+  lostAt = 0;
   table.clear();
   connection.subscription("replaying");
   handle = client.subscribe({ ...toSubscription(settings), onLive }, take);
@@ -66,6 +68,7 @@ function take(message) {
 function onLive() {
   pending = false;
   connection.subscription("");
+  lostAt = rate.replayed;
   if (rate.replayed) table.point("live", `${plural(rate.replayed, "event")} replayed, live from here`);
 }
 
@@ -91,8 +94,6 @@ addEventListener("hashchange", () => {
 
 // --- recovery and refusals
 
-let lostAt = 0; // replayed events when the connection was lost; -1: it is not lost
-let lost = false;
 client.on("state", (/** @type {string} */ state) => {
   if (state == "offline" && !lost && client.session) {
     lost = true;
@@ -128,7 +129,7 @@ function learn(list, word) {
 
 function showNumbers() {
   const { numbers, paused } = table;
-  table.summary(shownText(numbers, settings.search != ""));
+  $("shown").textContent = shownText(numbers, settings.search != "");
   $("pause").setAttribute("aria-pressed", String(paused));
   $("pause-text").textContent = !paused ? "Pause" : numbers.held ? `Resume, ${numbers.held == CAP ? count(CAP) + " or more" : count(numbers.held)} new` : "Resume";
   $("empty").hidden = settings.search && numbers.all ? numbers.shown > 0 : numbers.children > 0;

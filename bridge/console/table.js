@@ -149,10 +149,6 @@ export function createTable(actions, onChange) {
       const all = rows.querySelectorAll(".item").length;
       return { shown: search ? rows.querySelectorAll(".item:not([hidden])").length : all, all, held: Math.min(held, CAP), children: rows.childElementCount };
     },
-    /** @param {string} text */
-    summary(text) {
-      $("shown").textContent = text;
-    },
   };
 }
 
