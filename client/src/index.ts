@@ -1,0 +1,4 @@
+export { createClient } from "./client.js";
+export { LivebridgeError } from "./protocol.js";
+export { fullJitter } from "./retry.js";
+export type * from "./types.js";
