@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# Runs every check and every test, and installs what they need: Go modules and npm packages by their own clients, Chromium through apt
+# where it is missing and we are root. Network traffic of the tests stays on loopback.
+#
+#   scripts/test.sh            everything
+#   scripts/test.sh go         only the Go side: format, vet, staticcheck, known vulnerabilities, unit and end-to-end tests
+#   scripts/test.sh client     only the TypeScript client
+#   scripts/test.sh browser    only the tests in Chromium
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly STATICCHECK=honnef.co/go/tools/cmd/staticcheck@v0.8.2
+readonly GOVULNCHECK=golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+readonly IN_CHROMIUM='^(TestConsole|TestScreenshots)$' # of e2e
+
+say() { printf '\n== %s\n' "$*"; }
+
+need() {
+	command -v "$1" >/dev/null || { echo "$1 is missing: $2" >&2; exit 1; }
+}
+
+checks() {
+	say "format, vet, staticcheck, tidy"
+	local unformatted
+	unformatted=$(gofmt -l $(git ls-files --cached --others --exclude-standard '*.go'))
+	[ -z "$unformatted" ] || { echo "run gofmt -w on: $unformatted" >&2; exit 1; }
+	go mod tidy -diff
+	go vet ./...
+	go run "$STATICCHECK" ./...
+	say "known vulnerabilities"
+	local report
+	if report=$(go run "$GOVULNCHECK" ./... 2>&1); then
+		echo "$report"
+	elif grep -q -e 'Vulnerability #' <<<"$report"; then
+		echo "$report" >&2
+		exit 1
+	else
+		echo "not checked: the database of vulnerabilities cannot be reached from here"
+	fi
+}
+
+go_tests() {
+	need go "install Go 1.26 or newer from https://go.dev/dl"
+	checks
+	say "Go unit tests, with the race detector"
+	go test -race $(go list ./... | grep -v /e2e)
+	say "end to end: the real binary, NATS embedded and as a process"
+	go test -count=1 -timeout 20m -skip "$IN_CHROMIUM" ./e2e
+}
+
+node_ready() {
+	need node "install Node.js 20 or newer from https://nodejs.org"
+	need npm "it comes with Node.js"
+}
+
+client_tests() {
+	node_ready
+	say "TypeScript client"
+	(cd client && npm ci --no-audit --no-fund && npm test)
+}
+
+chromium_ready() {
+	command -v chromium >/dev/null && return
+	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+		say "installing Chromium"
+		apt-get update -qq
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null
+	else
+		echo "chromium is missing: install it (Debian and Ubuntu: sudo apt-get install chromium), then run this again" >&2
+		exit 1
+	fi
+}
+
+browser_tests() {
+	node_ready
+	chromium_ready
+	[ -d client/dist ] || (cd client && npm ci --no-audit --no-fund && npm run build)
+	say "the console in Chromium"
+	go test -count=1 -run "$IN_CHROMIUM" ./e2e
+	say "Refine in Chromium"
+	(cd e2e/refine && npm ci --no-audit --no-fund && npm test)
+}
+
+case "${1:-all}" in
+	go) go_tests ;;
+	client) client_tests ;;
+	browser) browser_tests ;;
+	all)
+		go_tests
+		client_tests
+		browser_tests
+		;;
+	*)
+		echo "usage: scripts/test.sh [go|client|browser]" >&2
+		exit 2
+		;;
+esac
+say "all passed"
