@@ -138,7 +138,7 @@ func (s *Server) getEvents(c *fiber.Ctx) error {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, historyTimeout)
 	defer cancel()
-	page, err := s.cfg.Log.History(ctx, q.set, q.start, q.limit, pageBytes)
+	page, err := s.cfg.Log.History(ctx, q.set, replay.View{}, q.start, q.limit, pageBytes)
 	if err != nil {
 		return s.told(err)
 	}

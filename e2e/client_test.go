@@ -21,16 +21,15 @@ type frame struct {
 
 // A sub is one subscription of a client, as PROTOCOL.md tells a client to keep it.
 type sub struct {
-	name      string
-	resource  string
-	types     []string
-	ids       []string
-	start     map[string]any // where to start when there is no cursor yet
-	cursor    string
-	live      bool
-	got       []int // the numbers in the payloads
-	resets    []string
-	unordered bool
+	name     string
+	resource string
+	types    []string
+	ids      []string
+	start    map[string]any // where to start when there is no cursor yet
+	cursor   string
+	live     bool
+	got      []int // the numbers in the payloads
+	resets   []string
 }
 
 func (s *sub) matches(resource, typ, id string) bool {

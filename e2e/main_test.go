@@ -98,18 +98,6 @@ func (p *process) kill() {
 	<-p.done
 }
 
-// exit waits for the process to end and returns its exit code.
-func (p *process) exit(within time.Duration) int {
-	p.t.Helper()
-	select {
-	case <-p.done:
-		return p.cmd.ProcessState.ExitCode()
-	case <-time.After(within):
-		p.t.Fatalf("still running after %s:\n%s", within, p.output())
-		return -1
-	}
-}
-
 // port is a free loopback port. Another process could take it before it is used; none does on a test machine.
 func port(t testing.TB) int {
 	t.Helper()

@@ -102,7 +102,7 @@ func TestCloseDuringReplays(t *testing.T) {
 			subscribe(t, l, everything, Start{Kind: First})
 		}
 		l.Close()
-		if _, err := l.History(t.Context(), set(t, everything), Start{Kind: First}, 10, 1000); !errors.Is(err, ErrUnavailable) {
+		if _, err := l.History(t.Context(), set(t, everything), View{}, Start{Kind: First}, 10, 1000); !errors.Is(err, ErrUnavailable) {
 			t.Errorf("history of a closed log: %v", err)
 		}
 		for _, start := range []Start{{}, {Kind: First}} {

@@ -28,8 +28,8 @@ type Page struct {
 
 // History reads up to limit events that match, and no more than about maxBytes of them, from a start on; [Now] gives none. The error is
 // a [*LostError] where that cannot be done without a gap, or wraps [ErrUnavailable].
-func (l *Log) History(ctx context.Context, set *subjects.Set, start Start, limit, maxBytes int) (Page, error) {
-	r, err := l.replayer(ctx, set, start, maxBytes)
+func (l *Log) History(ctx context.Context, set *subjects.Set, view View, start Start, limit, maxBytes int) (Page, error) {
+	r, err := l.replayer(ctx, set, view, start, maxBytes)
 	if err != nil {
 		return Page{}, err
 	}

@@ -279,7 +279,7 @@ func TestHistory(t *testing.T) {
 		c := cursorOf(t, l, seq-7+2)
 		var got []string
 		for start, more := (Start{Kind: After, After: c}), true; more; {
-			page, err := l.History(t.Context(), set(t, everything), start, 2, 1<<20)
+			page, err := l.History(t.Context(), set(t, everything), View{}, start, 2, 1<<20)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -293,7 +293,7 @@ func TestHistory(t *testing.T) {
 			t.Errorf("window of %d bytes: %q", memory, s)
 		}
 		c.at++
-		_, err := l.History(t.Context(), set(t, everything), Start{Kind: After, After: c}, 2, 1<<20)
+		_, err := l.History(t.Context(), set(t, everything), View{}, Start{Kind: After, After: c}, 2, 1<<20)
 		var lost *LostError
 		if !errors.As(err, &lost) || lost.Reason != ReasonStream {
 			t.Errorf("wrong cursor: %v", err)

@@ -119,7 +119,7 @@ func (rd *reader) chunk(ctx context.Context, r *replayer, upTo uint64) (events [
 			return events, max(pos, upTo), nil
 		}
 		pos = m.seq
-		if m.at < r.since || !r.set.Match(m.Subject) {
+		if m.at < r.since || !r.wants(m.Subject) {
 			continue
 		}
 		if e := rd.log.event(m, r.inc); e.Subject != "" {

@@ -14,6 +14,7 @@ import (
 type replayer struct {
 	log   *Log
 	set   *subjects.Set
+	view  View
 	chunk int   // bytes of events taken at once
 	most  int   // events taken at once; 0 = as many as fit into chunk
 	since int64 // events stored before this time are left out, Unix nanoseconds; 0 = none
@@ -35,14 +36,17 @@ type resetError struct{ reason Reason }
 func (e resetError) Error() string { return "events are missing: " + string(e.reason) }
 
 // replayer finds the start. The caller must call close.
-func (l *Log) replayer(ctx context.Context, set *subjects.Set, start Start, chunk int) (*replayer, error) {
-	r := &replayer{log: l, set: set, chunk: chunk}
+func (l *Log) replayer(ctx context.Context, set *subjects.Set, view View, start Start, chunk int) (*replayer, error) {
+	r := &replayer{log: l, set: set, view: view, chunk: chunk}
 	if err := r.resolve(ctx, start); err != nil {
 		r.close()
 		return nil, err
 	}
 	return r, nil
 }
+
+// wants says whether an event of that subject is to be handed over.
+func (r *replayer) wants(subject string) bool { return r.set.Match(subject) && r.view.shows(subject) }
 
 // close gives back what the replay holds in JetStream. The replay can still go on.
 func (r *replayer) close() {
@@ -102,7 +106,7 @@ func (r *replayer) take() (events []*Event, all bool) {
 		if looked == scanned || bytes >= r.chunk || r.most > 0 && len(events) == r.most {
 			return events, false
 		}
-		if e.Subject != "" && e.Stored >= r.since && r.set.Match(e.Subject) {
+		if e.Subject != "" && e.Stored >= r.since && r.wants(e.Subject) {
 			events = append(events, e)
 			bytes += e.size()
 		}
@@ -185,7 +189,7 @@ func (r *replayer) scan(ctx context.Context, from, upTo uint64) ([]position, err
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
-		if _, err := subjects.Parse(m.Subject); err == nil && r.set.Match(m.Subject) {
+		if _, err := subjects.Parse(m.Subject); err == nil && m.at >= r.since && r.wants(m.Subject) {
 			found = append(found, m.position)
 		}
 	}

@@ -71,7 +71,7 @@ func (s *Subscription) moved(rt *route, from, to int) {
 func (r *routes) deliver(e *Event) {
 	r.list.Match(e.Subject, func(rt *route) {
 		for _, s := range rt.subs {
-			if s.exact || s.set.Match(e.Subject) {
+			if (s.exact || s.set.Match(e.Subject)) && s.view.shows(e.Subject) {
 				s.sink.Live(e)
 			}
 		}

@@ -250,7 +250,7 @@ func (w *world) history() {
 	c := w.client(bridge, w.filter(), start)
 	defer func() { w.done = append(w.done, c.segment) }()
 	for more := true; more; {
-		page, err := l.History(w.t.Context(), c.set, start, 1+w.rnd.IntN(40), 1+w.rnd.IntN(2000))
+		page, err := l.History(w.t.Context(), c.set, View{}, start, 1+w.rnd.IntN(40), 1+w.rnd.IntN(2000))
 		var lost *LostError
 		if lose := errors.As(err, &lost); err == nil && len(c.items) == 0 || lose && len(c.items) == 0 {
 			c.Notice(Notice{Kind: Subscribed, Recovered: !lose, At: start.After})

@@ -9,6 +9,47 @@ import (
 
 // resolve finds the position at which a start lies, r.pos, with its cursor, r.at; or r.reason, why it cannot be honoured.
 func (r *replayer) resolve(ctx context.Context, start Start) error {
+	if t := r.view.NotBefore; !t.IsZero() {
+		r.since = t.UnixNano()
+	}
+	if err := r.locateStart(ctx, start); err != nil || start.Kind != After {
+		return err
+	}
+	return r.limitReach(ctx)
+}
+
+// limitReach finds whether a replay after a cursor would have to go further back than it may.
+func (r *replayer) limitReach(ctx context.Context) error {
+	if r.since == 0 || r.reason != "" || r.at.at >= r.since {
+		return nil
+	}
+	r.log.mu.Lock()
+	w := r.log.win
+	atHead, inWindow := r.pos >= w.head.seq, r.pos >= w.low.seq
+	var next position
+	if i := w.search(r.pos + 1); inWindow && i < w.count {
+		next = position{w.at(i).Seq, w.at(i).Stored}
+	}
+	r.log.mu.Unlock()
+	if atHead {
+		return nil
+	}
+	if !inWindow {
+		var err error
+		if next, err = r.log.stream.next(ctx, r.pos+1); errors.Is(err, errNoMessage) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+	}
+	if next.at < r.since {
+		r.reason = ReasonExpired
+	}
+	return nil
+}
+
+// locateStart finds the position, whether or not it may be gone back to.
+func (r *replayer) locateStart(ctx context.Context, start Start) error {
 	if _, err := r.log.watch.fresh(ctx); err != nil && !r.inMemory(start) {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -108,13 +149,13 @@ func (l *Log) locate(c Cursor) (v verdict, known bool) {
 
 // sinceTime begins before the first message stored at or after t.
 func (r *replayer) sinceTime(ctx context.Context, t time.Time) error {
-	l, at := r.log, t.UnixNano()
-	r.since = at
+	l, at, notBefore := r.log, t.UnixNano(), r.since
+	r.since = max(at, notBefore)
 	l.mu.Lock()
 	known := true
 	switch {
 	case at > l.win.head.at: // all that is still to come is asked for, by its place: a clock may be set back
-		r.since = 0
+		r.since = notBefore
 		r.begin(l.headCursor())
 	case l.win.low.at != 0 && at > l.win.low.at:
 		e := l.win.at(l.win.searchTime(at))
@@ -164,7 +205,7 @@ func (r *replayer) last(ctx context.Context, n int) error {
 	r.begin(l.headCursor())
 	low := l.win.low.seq
 	for i := l.win.count - 1; i >= 0 && n > 0; i-- {
-		if e := l.win.at(i); e.Subject != "" && r.set.Match(e.Subject) {
+		if e := l.win.at(i); e.Subject != "" && e.Stored >= r.since && r.wants(e.Subject) {
 			r.begin(Cursor{inc: l.inc, seq: e.Seq, at: e.Stored, before: true})
 			n--
 		}

@@ -72,7 +72,18 @@ type SubscribeOptions struct {
 	Set   *subjects.Set
 	Start Start
 	Chunk int // bytes of events that Replayed takes at once; at least one event is. 0 = 256 KiB
+
+	View
 }
+
+// A View narrows what a reader may see of what it asks for. The zero View shows everything.
+type View struct {
+	Allows    func(subject string) bool // events that it does not allow are left out; nil = all are allowed. Called concurrently, and often.
+	NotBefore time.Time                 // nothing stored before is replayed; zero = everything that is stored may be
+}
+
+// shows says whether an event of that subject may be seen.
+func (v *View) shows(subject string) bool { return v.Allows == nil || v.Allows(subject) }
 
 // A Subscription is given events until it is closed.
 type Subscription struct {
@@ -80,6 +91,7 @@ type Subscription struct {
 	set    *subjects.Set
 	sink   Sink
 	start  Start
+	view   View
 	chunk  int
 	cancel context.CancelFunc
 
@@ -98,7 +110,7 @@ func (l *Log) Subscribe(sink Sink, opts SubscribeOptions) (*Subscription, error)
 		return nil, ErrUnavailable
 	}
 	ctx, cancel := context.WithCancel(l.ctx)
-	s := &Subscription{log: l, set: opts.Set, sink: sink, start: opts.Start, chunk: opts.Chunk, cancel: cancel, exact: opts.Set.Exact()}
+	s := &Subscription{log: l, set: opts.Set, sink: sink, start: opts.Start, view: opts.View, chunk: opts.Chunk, cancel: cancel, exact: opts.Set.Exact()}
 	if s.chunk == 0 {
 		s.chunk = defaultChunk
 	}
@@ -152,7 +164,7 @@ func (s *Subscription) run(ctx context.Context) {
 	l := s.log
 	l.stats.replaying.Add(1)
 	defer l.stats.replaying.Add(-1)
-	r, err := l.replayer(ctx, s.set, s.start, s.chunk)
+	r, err := l.replayer(ctx, s.set, s.view, s.start, s.chunk)
 	if err != nil {
 		s.notice(ctx, Notice{Kind: Failed, Err: err})
 		return

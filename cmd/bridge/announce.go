@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -9,56 +10,60 @@ import (
 	"strings"
 )
 
-// announce says where to connect: in a terminal with lines to paste, otherwise in one line of the log.
-func (c *serveCmd) announce(p *program, l *listeners, n *natsSide, log *slog.Logger) {
+// places are where a bridge is found; "" where there is no such thing.
+type places struct{ web, ws, admin, console, nats, store string }
+
+func (c *serveCmd) places(p *program, l *listeners, n *natsSide) places {
 	host := reachable(address{host: c.Listen.host, port: port(l.main)})
-	web, ws := "http://"+host, "ws://"+host+"/v1/ws"
+	at := places{web: "http://" + host, ws: "ws://" + host + "/v1/ws", nats: n.url}
 	if l.tls {
-		web, ws = "https://"+host, "wss://"+host+"/v1/ws"
+		at.web, at.ws = "https://"+host, "wss://"+host+"/v1/ws"
 	}
-	admin := ""
 	if l.admin != nil {
-		admin = "http://" + reachable(address{host: c.AdminListen.host, port: port(l.admin)})
+		at.admin = "http://" + reachable(address{host: c.AdminListen.host, port: port(l.admin)})
 	}
-	store := ""
+	if c.console(p.set) {
+		at.console = at.web + "/"
+	}
 	if n.inside != nil {
-		store = n.inside.opts.StoreDir
+		at.store = n.inside.opts.StoreDir
 	}
-	if !isTerminal(p.stderr) || c.LogFormat == "json" {
-		attrs := []any{"url", web, "websocket", ws, "sse", web + "/v1/sse", "nats", n.url, "stream", c.Stream, "version", versionOf()}
-		if store != "" {
-			attrs = append(attrs, "store_dir", store)
-		}
-		if admin != "" {
-			attrs = append(attrs, "admin", admin)
-		}
-		if c.console(p.set) {
-			attrs = append(attrs, "console", web+"/")
-		}
-		log.Info("ready", attrs...)
+	return at
+}
+
+// announce says where to connect: in a terminal with lines to paste, otherwise in one line of the log.
+func (c *serveCmd) announce(p *program, at places, log *slog.Logger) {
+	if isTerminal(p.stderr) && c.LogFormat != "json" {
+		banner(p.stderr, p.coloured(p.stderr), c.rows(at))
 		return
 	}
-	rows := [][2]string{{"Browsers", ws}}
-	if c.console(p.set) {
-		rows = append(rows, [2]string{"Console", web + "/"})
+	attrs := []any{"url", at.web, "websocket", at.ws, "sse", at.web + "/v1/sse", "nats", at.nats, "stream", c.Stream, "version", versionOf()}
+	for _, more := range [][2]string{{"store_dir", at.store}, {"admin", at.admin}, {"console", at.console}} {
+		if more[1] != "" {
+			attrs = append(attrs, more[0], more[1])
+		}
 	}
-	rows = append(rows, [][2]string{
-		{"Watch", "curl -N " + web + "/v1/sse"},
-		{"Publish", self() + ` publish products updated 42 '{"price":10}'` + c.natsOf(n)},
-		{"", "curl " + web + `/v1/events --json '{"resource":"products","type":"updated","id":"42","payload":{"price":10}}'`},
-		{"NATS", orElse(n.url, "inside, for the bridge only") + "   subject live.products.updated.42"},
+	log.Info("ready", attrs...)
+}
+
+// rows are the lines for a terminal.
+func (c *serveCmd) rows(at places) [][2]string {
+	events := at.store + ", stream " + c.Stream
+	if at.store == "" {
+		events = "stream " + c.Stream + "; what an acknowledgement promises is up to that NATS (sync_interval)"
+	}
+	rows := [][2]string{{"Browsers", at.ws}}
+	if at.console != "" {
+		rows = append(rows, [2]string{"Console", at.console})
+	}
+	return append(rows, [][2]string{
+		{"Watch", "curl -N " + at.web + "/v1/sse"},
+		{"Publish", self() + ` publish products updated 42 '{"price":10}'` + elsewhere(at.nats)},
+		{"", "curl " + at.web + `/v1/events --json '{"resource":"products","type":"updated","id":"42","payload":{"price":10}}'`},
+		{"NATS", cmp.Or(at.nats, "inside, for the bridge only") + "   subject live.products.updated.42"},
+		{"Events", events},
+		{"Metrics", cmp.Or(at.admin, at.web) + "/metrics"},
 	}...)
-	if store != "" {
-		rows = append(rows, [2]string{"Events", fmt.Sprintf("%s, stream %s", store, c.Stream)})
-	} else {
-		rows = append(rows, [2]string{"Events", fmt.Sprintf("stream %s; what an acknowledgement promises is up to that NATS (sync_interval)", c.Stream)})
-	}
-	if admin != "" {
-		rows = append(rows, [2]string{"Metrics", admin + "/metrics"})
-	} else {
-		rows = append(rows, [2]string{"Metrics", web + "/metrics"})
-	}
-	banner(p.stderr, p.coloured(p.stderr), rows)
 }
 
 func banner(w io.Writer, coloured bool, rows [][2]string) {
@@ -81,12 +86,12 @@ func port(ln net.Listener) int {
 	return 0
 }
 
-// natsOf is the flag that publish needs to reach this NATS, where that is not the default.
-func (c *serveCmd) natsOf(n *natsSide) string {
-	if n.url == "" || n.url == "nats://127.0.0.1:4222" {
+// elsewhere is the flag that publish needs to reach this NATS, where that is not the default.
+func elsewhere(nats string) string {
+	if nats == "" || nats == "nats://127.0.0.1:4222" {
 		return ""
 	}
-	return " --nats-url " + n.url
+	return " --nats-url " + nats
 }
 
 // self is how to call this program again.
@@ -96,11 +101,4 @@ func self() string {
 		return "go run ./cmd/bridge" // it was started by go run, and is gone afterwards
 	}
 	return os.Args[0]
-}
-
-func orElse(text, other string) string {
-	if text == "" {
-		return other
-	}
-	return text
 }

@@ -22,11 +22,11 @@ type process struct {
 // spawn starts the test binary as the program.
 func spawn(t testing.TB, args ...string) *process {
 	t.Helper()
-	return spawnTo(t, nil, args...)
+	return spawnOn(t, nil, nil, args...)
 }
 
-// spawnTo starts it with a file as its stdout.
-func spawnTo(t testing.TB, stdout *os.File, args ...string) *process {
+// spawnOn starts it with files as its stdout or stderr.
+func spawnOn(t testing.TB, stdout, stderr *os.File, args ...string) *process {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
@@ -37,6 +37,9 @@ func spawnTo(t testing.TB, stdout *os.File, args ...string) *process {
 	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
 	if stdout != nil {
 		p.cmd.Stdout = stdout
+	}
+	if stderr != nil {
+		p.cmd.Stderr = stderr
 	}
 	p.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
 	if err := p.cmd.Start(); err != nil {
@@ -124,7 +127,7 @@ func TestTailIntoAClosedPipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(t, "publish", "products", "created", "1", "--nats-url", b.NATS)
-	tail := spawnTo(t, write, "tail", "--since", "-1m", "--nats-url", b.NATS)
+	tail := spawnOn(t, write, nil, "tail", "--since", "-1m", "--nats-url", b.NATS)
 	_ = write.Close()
 	if line, err := bufio.NewReader(read).ReadString('\n'); err != nil || !strings.Contains(line, "products created 1") {
 		t.Errorf("%q %v", line, err)

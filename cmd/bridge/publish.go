@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/livebridge/livebridge/publish"
 )
@@ -82,6 +83,9 @@ func (c *publishCmd) event(p *program) (publish.Event, error) {
 			return e, err
 		}
 	}
+	if c.Meta != "" && !json.Valid([]byte(c.Meta)) {
+		return e, usage(`quote it for the shell: --meta '{"user":"eva"}'`, "--meta is not JSON")
+	}
 	if c.Meta != "" {
 		e.Meta = json.RawMessage(c.Meta)
 	}
@@ -124,10 +128,23 @@ func (c *publishCmd) problem(err error) error {
 		return usage("publish fewer records at once", "%v", err)
 	case errors.Is(err, nats.ErrNoResponders):
 		return failure("start a bridge, which creates the stream "+c.Stream, "no stream takes live events on this NATS server: nothing was stored")
+	case apiCode(err) == codeWrongStream:
+		return failure("leave out --stream, or name the stream that has them", "another stream than %s stores these events: nothing was stored", c.Stream)
 	case errors.Is(err, nats.ErrPermissionViolation):
 		return failure("the user needs the right to publish on live.> and to subscribe to _INBOX.>", "this NATS user may not publish the event: %w", err)
 	case errors.Is(err, publish.ErrUnavailable):
 		return failure("publish again; with a --key it is never stored twice", "%w", err)
 	}
 	return failure("", "publish: %w", err)
+}
+
+// codeWrongStream is JetStream's error of a message for another stream than that which stores its subject (nats-server/server/errors.json).
+const codeWrongStream = 10060
+
+func apiCode(err error) jetstream.ErrorCode {
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode
+	}
+	return 0
 }

@@ -91,6 +91,9 @@ func (p *program) parseError(env *envResolver, err error) error {
 	if argument, ok := strings.CutPrefix(text, "expected \"<"); ok {
 		text = "missing: <" + strings.TrimSuffix(argument, "\"")
 	}
+	if flag, _, ok := strings.Cut(text, ": expected "); ok && strings.Contains(text, `"EOL"`) {
+		text = flag + " needs a value"
+	}
 	hint := "bridge serve --help lists the flags" // which a command line without a command is about
 	if pe, ok := err.(*kong.ParseError); ok && pe.Context != nil && pe.Context.Selected() != nil {
 		hint = "bridge " + pe.Context.Selected().Name + " --help shows how it is called"

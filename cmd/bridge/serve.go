@@ -51,7 +51,7 @@ func (c *serveCmd) run(ctx context.Context, p *program) error {
 	s := &serving{srv: srv, log: log, ended: make(chan error, 2)}
 	s.serve(l)
 	if s.ready(ctx) {
-		c.announce(p, l, n, log)
+		c.announce(p, c.places(p, l, n), log)
 	}
 	var cause error
 	select {

@@ -18,14 +18,16 @@ var allowed = map[string][]string{
 	"":                  nil,
 	"subjects":          nil,
 	"protocol":          nil,
+	"auth":              {"subjects"},
 	"publish":           {"subjects"},
 	"replay":            {"subjects"},
 	"internal/ws":       nil,
 	"internal/natstest": nil,
-	"bridge":            {"internal/ws", "protocol", "publish", "replay", "subjects"},
+	"bridge":            {"auth", "internal/ws", "protocol", "publish", "replay", "subjects"},
 	"bridgetest":        {"bridge", "internal/natstest", "publish", "replay", "subjects"},
-	"cmd/bridge":        {"", "bridge", "protocol", "publish", "replay", "subjects"},
+	"cmd/bridge":        {"", "auth", "bridge", "protocol", "publish", "replay", "subjects"},
 	"e2e":               nil,
+	"bench":             nil,
 }
 
 // homes says where a library may be imported at all. An entry ends with the part of a package's path that it holds for.
@@ -37,6 +39,8 @@ var homes = map[string][]string{
 	"github.com/nats-io/nats.go":                {"bench", "bridgetest", "cmd/bridge", "internal/natstest", "publish", "replay"},
 	"github.com/prometheus/":                    {"bridge", "cmd/bridge"},
 	"github.com/alecthomas/kong":                {"cmd/bridge"},
+	"github.com/golang-jwt/":                    {"auth", "cmd/bridge"},
+	"github.com/MicahParks/":                    {"auth", "cmd/bridge"},
 }
 
 // stdlibOnly are leaves that anybody can read by themselves.
