@@ -18,9 +18,15 @@ export interface LiveProviderOptions {
    * The app's QueryClient, the one in `reactQuery.clientConfig` of <Refine>. With it, one event makes each query read once
    * however many hooks there are, a read under way is finished and then repeated instead of cancelled, and an event about
    * a record reaches the hook that shows it now. Without it: what Refine does by itself, and no `hold`.
+   *
+   * Refine's defaults go to a QueryClient of its own making only; give yours `refetchOnWindowFocus: false` and
+   * `placeholderData: keepPreviousData`, and `refetchOnReconnect: false`, since what was missed is told anyway.
    */
   readonly queryClient?: QueryClientLike | undefined;
-  /** The first event goes to the hooks at once, those of the next so many ms as one. Default 100; 0: each by itself. */
+  /**
+   * The first event goes to the hooks at once, those of the next so many ms as one (three times as many where more than 20
+   * come). Default 100; 0: each by itself.
+   */
   readonly window?: number | undefined;
   /** Whether hooks also get the events that this page caused. Default false: Refine has read again already. */
   readonly echo?: boolean | undefined;
@@ -94,7 +100,13 @@ const shown = ({ queryKey: [, , , action, id] }: any): string[] | undefined => (
 /** Whether two lists of records have one in common. An empty first or no second: any. */
 const meet = (a: readonly string[] | undefined, b: readonly string[] | undefined) => !a?.[0] || !b || a.some((id) => b.includes(id));
 
-/** Makes the live provider. Touches nothing before the first subscription. */
+/**
+ * Makes the live provider. Touches nothing before the first subscription.
+ *
+ * Hooks subscribe to their whole resource, and which record concerns whom is decided here, by the queries that are active.
+ * `meta.events` of what a hook is told has the events as the client got them (LiveEvent or Reset), one or, of a window, several:
+ * then `payload` has `ids` alone, and `type` is "*" unless all agree.
+ */
 export function liveProvider(client: Client, options: LiveProviderOptions = {}): LiveProvider {
   const { queryClient, window: ms = 100, echo, publish = true, meta: names = ["dataProviderName"], onError = warn } = options;
   const hooks = new Set<Hook>();
@@ -199,10 +211,19 @@ export function liveProvider(client: Client, options: LiveProviderOptions = {}):
   };
 }
 
-/** The header that names this page as the origin of what it changes: `X-Live-Origin`, or none before the first connection. */
+/**
+ * The header that names this page as the origin of what it changes: `X-Live-Origin`, or none before the first connection.
+ * The backend hands it on as `Live-Origin` of the event, and the page knows its own change. Across origins it has to allow it.
+ *
+ *     fetch(url, { method: "PATCH", body, headers: originHeaders(client) });
+ *     axios.interceptors.request.use((config) => (config.headers.set(originHeaders(client)), config));
+ */
 export const originHeaders = ({ session }: Pick<Client, "session">): Record<string, string> => (session ? { "X-Live-Origin": session } : {});
 
-/** A data provider that gives `meta.headers` the origin header in all that changes something; for those that send `meta.headers`. */
+/**
+ * A data provider like the given one that adds the origin header to `meta.headers` of everything that changes something; for
+ * those that send `meta.headers`, as Refine's simple-rest and most others do. Reads go without, which saves them a preflight.
+ */
 export function withOrigin<T extends object>(dataProvider: T, client: Pick<Client, "session">): T {
   return new Proxy(dataProvider as any, {
     get: (it, name) =>

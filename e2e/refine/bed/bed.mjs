@@ -1,5 +1,5 @@
 // All that a case needs: the app, its API, a bridge with NATS inside, a plain NATS client, and a browser.
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build as vite } from "vite";
@@ -31,10 +31,8 @@ export async function startBed() {
     async close() {
       for (const f of closers.reverse()) await f();
       // Failures leave their pictures.
-      for (const name of ["production", "development", "store", "bridge", "nats-server", "nats"]) rmSync(join(dir, name), { recursive: true, force: true });
-      try {
-        rmSync(dir);
-      } catch {}
+      const kept = existsSync(join(dir, "failures"));
+      for (const name of kept ? ["production", "development", "store", "bridge", "nats-server", "nats"] : [""]) rmSync(join(dir, name), { recursive: true, force: true });
     },
     /** Opens a page; `settings` as in app/bed.ts. */
     open: (path, settings = {}) => bed.browser.open(bed.api.url + path, { url: bed.net.ws, ...settings }),

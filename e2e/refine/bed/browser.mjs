@@ -68,6 +68,8 @@ function handle(page, frames) {
     field: (name, field = "title") => section(name).locator(`input[data-field="${field}"]`),
     press: (button) => page.locator(`[data-button="${button}"]`).dispatchEvent("click"),
     state: (state, timeout) => page.locator(`[data-state="${state}"]`).waitFor({ timeout }),
+    /** Waits until the page knows that it is not connected. */
+    lost: () => page.locator('[data-state="live"]').waitFor({ state: "detached" }),
     /** What the page noted (app/bed.ts). */
     log: () => page.evaluate(() => window.bed.log),
     /** What a hook was told: type and ids. */
