@@ -26,6 +26,7 @@ var allowed = map[string][]string{
 	"bridge":            {"auth", "internal/ws", "protocol", "publish", "replay", "subjects"},
 	"bridgetest":        {"bridge", "internal/natstest", "publish", "replay", "subjects"},
 	"cmd/bridge":        {"", "auth", "bridge", "protocol", "publish", "replay", "subjects"},
+	"docs":              nil,
 	"e2e":               nil,
 	"bench":             nil,
 }
