@@ -2,67 +2,86 @@ package auth
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
+	"sync"
 	"time"
 
+	"github.com/MicahParks/jwkset"
 	"github.com/MicahParks/keyfunc/v3"
 	"github.com/golang-jwt/jwt/v5"
-	"golang.org/x/time/rate"
 )
 
-// How a key set is fetched. The library's own defaults let one unknown key id block the next rotation for five minutes, follow redirects,
-// and read without end.
+// How a key set is fetched. keyfunc could do it, but one unknown key id would then block the next rotation for minutes, an answer without
+// keys would replace the keys, and redirects and endless answers would be followed.
 const (
 	jwksTimeout  = 5 * time.Second
 	jwksInterval = 10 * time.Minute
-	jwksUnknown  = 10 * time.Second // an unknown key id has the set fetched again, this often at most
+	jwksUnknown  = 10 * time.Second // an unknown key id has the set fetched again, no sooner than this after the last time
+	jwksWait     = time.Second      // how long a token with an unknown key id waits for that
 	jwksBytes    = 1 << 20
 )
 
-// keySet returns the keys of a set that is fetched now, refreshed every so often, and fetched again for a key id that is not in it. When it
-// cannot be fetched, the keys that were are kept.
-func (c Config) keySet(ctx context.Context) (jwt.Keyfunc, error) {
-	u, err := url.Parse(c.JWKS)
-	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("key set %q is not a URL", c.JWKS)
+// A keySet is the keys behind a URL. They are fetched every jwksInterval, and for a key id that is not known; the last ones stay where that
+// fails.
+type keySet struct {
+	ctx    context.Context // ends every fetch
+	url    string
+	client *http.Client
+	log    *slog.Logger
+	keys   *jwkset.MemoryJWKSet
+	lookup jwt.Keyfunc
+
+	mu      sync.Mutex
+	began   time.Time     // the last fetch
+	running chan struct{} // closed when the fetch that is running has ended; nil = none is
+}
+
+// openKeySet fetches the set, and goes on fetching it until ctx ends.
+func openKeySet(ctx context.Context, address string, log *slog.Logger) (*keySet, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Hostname() == "" {
+		return nil, errors.New("the key set's address is not a URL: give one such as https://login.example.com/jwks.json")
 	}
-	if u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())) {
-		return nil, fmt.Errorf("key set %q: give an https URL; plain http is only taken from this machine", c.JWKS)
+	if u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+		return nil, fmt.Errorf("key set %s: give an https URL; plain http is only taken from this machine", u.Redacted())
 	}
-	no := false
-	set, err := keyfunc.NewDefaultOverrideCtx(ctx, []string{c.JWKS}, keyfunc.Override{
-		Client: &http.Client{
-			Timeout:       jwksTimeout,
-			Transport:     limited{http.DefaultTransport},
+	if log == nil {
+		log = slog.Default()
+	}
+	s := &keySet{
+		ctx: ctx,
+		url: address,
+		log: log.With("url", u.Redacted()),
+		client: &http.Client{
+			Timeout: jwksTimeout,
+			Transport: &http.Transport{
+				Proxy:                  http.ProxyFromEnvironment,
+				DisableKeepAlives:      true, // there are minutes between two fetches
+				MaxResponseHeaderBytes: jwksBytes,
+			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return errors.New("a key set may not redirect") },
 		},
-		HTTPTimeout:               jwksTimeout,
-		RefreshInterval:           jwksInterval,
-		RefreshUnknownKID:         rate.NewLimiter(rate.Every(jwksUnknown), 1),
-		RateLimitWaitMax:          time.Millisecond, // nobody waits for the next fetch: the token is refused
-		NoErrorReturnFirstHTTPReq: &no,
-		RefreshErrorHandlerFunc: func(string) func(context.Context, error) {
-			return func(_ context.Context, err error) {
-				if c.Logger != nil {
-					c.Logger.Warn("key set not refreshed: the keys that were fetched before stay", "url", c.JWKS, "error", err)
-				}
-			}
-		},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("fetch key set %s: %w", c.JWKS, err)
+		keys:  jwkset.NewMemoryStorage(),
+		began: time.Now(),
 	}
-	return func(t *jwt.Token) (any, error) {
-		if id, _ := t.Header["kid"].(string); id == "" {
-			return nil, errors.New("the header has no kid")
-		}
-		return set.Keyfunc(t)
-	}, nil
+	set, err := keyfunc.New(keyfunc.Options{Ctx: ctx, Storage: s.keys, UseWhitelist: []jwkset.USE{"", jwkset.UseSig}})
+	if err != nil {
+		return nil, err
+	}
+	s.lookup = set.Keyfunc
+	if err := s.fetch(ctx); err != nil {
+		return nil, fmt.Errorf("fetch key set %s: %w", u.Redacted(), err)
+	}
+	go s.run()
+	return s, nil
 }
 
 func loopback(host string) bool {
@@ -70,16 +89,136 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// limited ends an answer that is larger than a key set can be.
-type limited struct{ next http.RoundTripper }
-
-func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := l.next.RoundTrip(r)
-	if err == nil {
-		resp.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.LimitReader(resp.Body, jwksBytes), resp.Body}
+// key is the key of a token. The algorithm has to be one of the key's kind, and the one that the set names for it, if it does.
+func (s *keySet) key(t *jwt.Token) (any, error) {
+	id, _ := t.Header["kid"].(string)
+	if id == "" {
+		return nil, errors.New("header kid: missing or not text")
 	}
-	return resp, err
+	if !s.has(id) {
+		if s.refresh(); !s.has(id) {
+			return nil, fmt.Errorf("header kid: %s is not in the key set", quote(id))
+		}
+	}
+	key, err := s.lookup(t)
+	if err != nil {
+		return nil, errors.New("header alg: not that of the key, or the key is not for signatures")
+	}
+	if algorithms, err := algorithmsOf(key); err != nil || !slices.Contains(algorithms, t.Method.Alg()) {
+		return nil, errors.New("header alg: not of the key's kind")
+	}
+	return key, nil
+}
+
+func (s *keySet) has(id string) bool {
+	_, err := s.keys.KeyRead(context.Background(), id)
+	return err == nil
+}
+
+// refresh has the set fetched, unless that was done a moment ago, and waits for it a little: everybody who comes with the same new key
+// waits for the same fetch.
+func (s *keySet) refresh() {
+	s.mu.Lock()
+	if time.Since(s.began) >= jwksUnknown {
+		s.begin()
+	}
+	done := s.running
+	s.mu.Unlock()
+	if done == nil {
+		return
+	}
+	enough := time.NewTimer(jwksWait)
+	defer enough.Stop()
+	select {
+	case <-done:
+	case <-enough.C:
+	}
+}
+
+// begin starts a fetch, unless one is running. The caller holds mu.
+func (s *keySet) begin() {
+	if s.running != nil {
+		return
+	}
+	done := make(chan struct{})
+	s.running, s.began = done, time.Now()
+	go func() {
+		err := s.fetch(s.ctx)
+		s.mu.Lock()
+		s.running = nil
+		s.mu.Unlock()
+		close(done)
+		if err != nil && s.ctx.Err() == nil {
+			s.log.Warn("key set not fetched: the keys that were fetched before stay", "error", err)
+		}
+	}()
+}
+
+// run has the set fetched every so often until ctx ends.
+func (s *keySet) run() {
+	tick := time.NewTicker(jwksInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-tick.C:
+			s.mu.Lock()
+			s.begin()
+			s.mu.Unlock()
+		}
+	}
+}
+
+// fetch replaces the keys.
+func (s *keySet) fetch(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("status %d", resp.StatusCode)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, jwksBytes+1))
+	if err != nil {
+		return err
+	}
+	if len(body) > jwksBytes {
+		return fmt.Errorf("more than %d bytes", jwksBytes)
+	}
+	keys, err := parseKeySet(body)
+	if err != nil {
+		return err
+	}
+	return s.keys.KeyReplaceAll(ctx, keys)
+}
+
+// parseKeySet reads the keys of a set that can verify tokens. Others may be beside them, such as keys for encryption and kinds that come
+// later; secret keys are never among those it returns. A set without any is an error.
+func parseKeySet(body []byte) ([]jwkset.JWK, error) {
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := json.Unmarshal(body, &set); err != nil {
+		return nil, errors.New(`not a key set: it has to be a JSON object with a list "keys"`)
+	}
+	var keys []jwkset.JWK
+	for _, raw := range set.Keys {
+		key, err := jwkset.NewJWKFromRawJSON(raw, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{})
+		if err != nil || key.Marshal().KID == "" {
+			continue
+		}
+		if _, err := algorithmsOf(key.Key()); err == nil {
+			keys = append(keys, key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("none of its %d keys can verify tokens: it needs an RSA, EC or Ed25519 key with a kid", len(set.Keys))
+	}
+	return keys, nil
 }

@@ -1,45 +1,37 @@
 package auth
 
 import (
+	"bytes"
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// ErrToken is the error of a token that is not accepted. Its text is for the log; whoever sent the token is told no more than that it is
+// ErrToken is wrapped by every error of [Verifier.Verify]. Its text is for the log; whoever sent the token is told no more than that it is
 // not valid.
 var ErrToken = errors.New("token refused")
 
 const (
-	maxToken  = 8 << 10         // bytes; a larger one is not looked at
-	leeway    = 5 * time.Second // for the clocks of issuers
-	minSecret = 32              // bytes of an HMAC secret, by RFC 7518, section 3.2
+	maxToken = 8 << 10         // bytes; a longer one is not looked at
+	leeway   = 5 * time.Second // of exp and nbf, for clocks that differ
 )
 
 // Config says which tokens are accepted. Exactly one of Secret, Key and JWKS is to be set.
 type Config struct {
-	Secret []byte // of HS256
+	Secret []byte // of HS256; 32 bytes or more
 	Key    []byte // a public key in PEM: RS256/384/512 and PS256/384/512, ES256/384/512, or EdDSA, by its kind
 	JWKS   string // the URL of a key set; https, or http on this machine
 
 	Issuer   string // the token's iss has to be this; "" = any
 	Audience string // the token's aud has to contain this; "" = any
 
-	Logger *slog.Logger
+	Logger *slog.Logger // is told when a key set cannot be fetched; nil = slog.Default()
 }
 
 // A Verifier turns tokens into grants. It may be used concurrently.
@@ -48,7 +40,8 @@ type Verifier struct {
 	parser *jwt.Parser
 }
 
-// New makes a verifier. ctx ends what it does in the background, which is to refresh a key set.
+// New makes a verifier. A key set is fetched before New returns, and it is an error if that fails. ctx ends what the verifier does in the
+// background, which is to fetch the key set again.
 func New(ctx context.Context, cfg Config) (*Verifier, error) {
 	keys, algorithms, err := cfg.keys(ctx)
 	if err != nil {
@@ -61,117 +54,98 @@ func New(ctx context.Context, cfg Config) (*Verifier, error) {
 	if cfg.Audience != "" {
 		opts = append(opts, jwt.WithAudience(cfg.Audience))
 	}
-	return &Verifier{keys: keys, parser: jwt.NewParser(opts...)}, nil
+	checked := func(t *jwt.Token) (any, error) {
+		if err := checkHeader(t.Header); err != nil {
+			return nil, err
+		}
+		return keys(t)
+	}
+	return &Verifier{keys: checked, parser: jwt.NewParser(opts...)}, nil
 }
 
 // keys are the keys and the algorithms that go with their kind: an algorithm is never taken from a token.
 func (c Config) keys(ctx context.Context) (jwt.Keyfunc, []string, error) {
-	set := 0
-	for _, given := range []bool{len(c.Secret) > 0, len(c.Key) > 0, c.JWKS != ""} {
-		if given {
-			set++
+	given := 0
+	for _, set := range []bool{len(c.Secret) > 0, len(c.Key) > 0, c.JWKS != ""} {
+		if set {
+			given++
 		}
 	}
 	switch {
-	case set != 1:
-		return nil, nil, errors.New("give one of a secret, a public key and a key set's URL")
+	case given != 1:
+		return nil, nil, errors.New("give exactly one of a secret, a public key and a key set's URL")
 	case c.JWKS != "":
-		keys, err := c.keySet(ctx)
-		return keys, asymmetric, err
+		set, err := openKeySet(ctx, c.JWKS, c.Logger)
+		if err != nil {
+			return nil, nil, err
+		}
+		return set.key, asymmetric, nil
 	case len(c.Key) > 0:
-		key, algorithms, err := publicKey(c.Key)
+		key, err := publicKey(c.Key)
+		if err != nil {
+			return nil, nil, err
+		}
+		algorithms, err := algorithmsOf(key)
 		return func(*jwt.Token) (any, error) { return key, nil }, algorithms, err
+	case bytes.Contains(c.Secret, []byte("-----BEGIN ")):
+		return nil, nil, errors.New("the secret is a key in PEM, which others may know: give it as the public key")
 	case len(c.Secret) < minSecret:
 		return nil, nil, fmt.Errorf("the secret has %d bytes: HS256 needs %d or more, such as 32 random ones in base64", len(c.Secret), minSecret)
 	default:
-		return func(*jwt.Token) (any, error) { return c.Secret, nil }, []string{"HS256"}, nil
+		secret := bytes.Clone(c.Secret)
+		return func(*jwt.Token) (any, error) { return secret, nil }, []string{"HS256"}, nil
 	}
 }
 
-var (
-	rsaAlgorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
-	asymmetric    = append(slices.Clone(rsaAlgorithms), "ES256", "ES384", "ES512", "EdDSA")
-)
+// asymmetric are the algorithms that the keys of a set may have.
+var asymmetric = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 
-// publicKey reads a PEM key and says which algorithms belong to it.
-func publicKey(text []byte) (crypto.PublicKey, []string, error) {
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return nil, nil, errors.New("the key is not PEM: give a public key that begins with -----BEGIN PUBLIC KEY-----")
-	}
-	if strings.Contains(block.Type, "PRIVATE") {
-		return nil, nil, errors.New("this is a private key: the bridge only needs, and should only have, the public one")
-	}
-	var key any
-	var err error
-	switch block.Type {
-	case "CERTIFICATE":
-		var cert *x509.Certificate
-		if cert, err = x509.ParseCertificate(block.Bytes); err == nil {
-			key = cert.PublicKey
-		}
-	case "RSA PUBLIC KEY":
-		key, err = x509.ParsePKCS1PublicKey(block.Bytes)
-	default:
-		key, err = x509.ParsePKIXPublicKey(block.Bytes)
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("public key: %w", err)
-	}
-	switch k := key.(type) {
-	case *rsa.PublicKey:
-		if k.N.BitLen() < 2048 {
-			return nil, nil, fmt.Errorf("an RSA key of %d bits is too short: 2048 or more", k.N.BitLen())
-		}
-		return k, rsaAlgorithms, nil
-	case *ecdsa.PublicKey:
-		return k, []string{fmt.Sprintf("ES%d", map[int]int{256: 256, 384: 384, 521: 512}[k.Curve.Params().BitSize])}, nil
-	case ed25519.PublicKey:
-		return k, []string{"EdDSA"}, nil
-	default:
-		return nil, nil, fmt.Errorf("a key of kind %T cannot sign tokens", key)
-	}
-}
-
-// Verify returns what a token grants. The error wraps [ErrToken]; its text holds nothing of the token but what is quoted.
+// Verify returns what a token grants. The error wraps [ErrToken]; its text is one short line that may quote a few words of what the
+// token says, and nothing of its signature. With a key set it may wait up to a second for a key that is not known yet.
 func (v *Verifier) Verify(token string) (*Grant, error) {
-	g, err := v.verify(token)
+	if len(token) > maxToken {
+		return nil, refused(fmt.Errorf("it has %d bytes, more than %d", len(token), maxToken))
+	}
+	if strings.ContainsAny(token, "\r\n") { // encoding/base64 skips them
+		return nil, refused(errors.New("it has line breaks in it"))
+	}
+	var c claims
+	if _, err := v.parser.ParseWithClaims(token, &c, v.keys); err != nil {
+		return nil, refused(err)
+	}
+	g, err := c.grant()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrToken, err)
+		return nil, refused(err)
 	}
 	return g, nil
 }
 
-func (v *Verifier) verify(token string) (*Grant, error) {
-	if len(token) > maxToken {
-		return nil, fmt.Errorf("%d bytes are more than %d", len(token), maxToken)
+func refused(err error) error { return fmt.Errorf("%w: %w", ErrToken, short{err}) }
+
+// short is an error whose text is cut: some of encoding/json's quote as much as they were given.
+type short struct{ error }
+
+func (s short) Error() string {
+	const most = 240
+	text := s.error.Error()
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
 	}
-	var c claims
-	parsed, err := v.parser.ParseWithClaims(token, &c, v.keys)
-	if err != nil {
-		return nil, err
-	}
-	// RFC 7515, section 4.1.11: who does not understand what is critical has to refuse. RFC 8725, section 3.11: a token of another kind,
-	// such as a logout token, is none of ours.
-	if _, critical := parsed.Header["crit"]; critical {
-		return nil, errors.New("the header has crit")
-	}
-	if kind, ok := parsed.Header["typ"]; ok && !ours(kind) {
-		return nil, fmt.Errorf("the header's typ is %q", kind)
-	}
-	if strings.ContainsFunc(c.Subject, unicode.IsControl) || len(c.Subject) > 256 {
-		return nil, errors.New("sub is not printable text of at most 256 bytes")
-	}
-	g := &Grant{Subject: c.Subject, ID: c.ID, Expires: c.ExpiresAt.Time}
-	return g, g.parseClaim(c.Live)
+	return text
 }
 
-func ours(kind any) bool {
-	text, _ := kind.(string)
-	return slices.Contains([]string{"jwt", "at+jwt", "application/at+jwt"}, strings.ToLower(text))
-}
+func (s short) Unwrap() error { return s.error }
 
-type claims struct {
-	jwt.RegisteredClaims
-	Live json.RawMessage `json:"live"`
+// checkHeader comes before any key is looked for. RFC 7515, section 4.1.11: who does not understand what is critical has to refuse, and
+// nothing is understood here. RFC 8725, section 3.11: a token of another kind, such as a logout token, is none of ours.
+func checkHeader(header map[string]any) error {
+	if _, critical := header["crit"]; critical {
+		return errors.New("header crit: there is no extension that is understood")
+	}
+	typ, given := header["typ"]
+	text, _ := typ.(string)
+	if kind := strings.TrimPrefix(strings.ToLower(text), "application/"); given && !slices.Contains([]string{"jwt", "at+jwt"}, kind) {
+		return fmt.Errorf("header typ: %s is neither JWT nor at+jwt", quote(text))
+	}
+	return nil
 }
