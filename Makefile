@@ -18,11 +18,11 @@ test-go: ## only the Go side
 	./scripts/test.sh go
 
 bench: ## micro-benchmarks
-	go test -run '^$$' -bench . -benchmem ./subjects ./protocol ./replay ./bridge ./publish
+	go test -run '^$$' -bench . -benchmem ./auth ./subjects ./protocol ./replay ./bridge ./publish ./internal/ws
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target, FUZZTIME each
-	@for pkg in subjects protocol replay bridge internal/ws publish; do \
+	@for pkg in auth subjects protocol replay bridge internal/ws publish cmd/bridge; do \
 		for f in $$(go test -list '^Fuzz' ./$$pkg | grep '^Fuzz'); do \
 			echo "== $$pkg $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) ./$$pkg || exit 1; \
 		done; \

@@ -6,6 +6,7 @@
 #   scripts/test.sh go         only the Go side: format, vet, staticcheck, known vulnerabilities, unit and end-to-end tests
 #   scripts/test.sh client     only the TypeScript client
 #   scripts/test.sh browser    only the tests in Chromium
+#   scripts/test.sh examples   only the examples
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -40,11 +41,26 @@ checks() {
 	fi
 }
 
+# The race detector needs a C compiler.
+race=-race
+race_ready() {
+	command -v "$(go env CC)" >/dev/null && return
+	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+		say "installing a C compiler"
+		apt-get update -qq
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq gcc libc6-dev >/dev/null
+	else
+		race=
+		echo "no C compiler: the tests run without the race detector; install gcc to have it"
+	fi
+}
+
 go_tests() {
 	need go "install Go 1.26 or newer from https://go.dev/dl"
 	checks
-	say "Go unit tests, with the race detector"
-	go test -race $(go list ./... | grep -v /e2e)
+	race_ready
+	say "Go unit tests${race:+, with the race detector}"
+	go test $race $(go list ./... | grep -v /e2e)
 	say "end to end: the real binary, NATS embedded and as a process"
 	go test -count=1 -timeout 20m -skip "$IN_CHROMIUM" ./e2e
 }
@@ -82,17 +98,31 @@ browser_tests() {
 	(cd e2e/refine && npm ci --no-audit --no-fund && npm test)
 }
 
+examples_tests() {
+	need go "install Go 1.26 or newer from https://go.dev/dl"
+	node_ready
+	chromium_ready
+	[ -d client/dist ] || (cd client && npm ci --no-audit --no-fund && npm run build)
+	say "examples: publishing from Go, Node, Python and a shell"
+	./examples/publish/try.sh
+	say "examples: the Refine admin and its backend"
+	(cd examples/refine-admin/backend && go vet ./... && go test -count=1 ./...)
+	(cd examples/refine-admin && npm ci --no-audit --no-fund && npm test)
+}
+
 case "${1:-all}" in
 	go) go_tests ;;
 	client) client_tests ;;
 	browser) browser_tests ;;
+	examples) examples_tests ;;
 	all)
 		go_tests
 		client_tests
 		browser_tests
+		examples_tests
 		;;
 	*)
-		echo "usage: scripts/test.sh [go|client|browser]" >&2
+		echo "usage: scripts/test.sh [go|client|browser|examples]" >&2
 		exit 2
 		;;
 esac

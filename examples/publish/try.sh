@@ -2,7 +2,7 @@
 # Runs every example against a bridge of its own and looks whether its events are stored.
 set -euo pipefail
 cd "$(dirname "$0")"
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+free_port() { node -e 'const s = require("node:net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })'; }
 port=$(free_port) nats_port=$(free_port)
 bridge=http://127.0.0.1:$port nats=nats://127.0.0.1:$nats_port
 work=$(mktemp -d)
@@ -30,8 +30,12 @@ stored '"resource":"orders","type":"paid","id":"77"'
 node node/publish-nats.mjs "127.0.0.1:$nats_port"
 stored '"id":"é/1"'
 echo "== python"
-python3 python/publish.py "$bridge"
-stored '"id":"3"' && stored '"type":"imported","id":""' && stored '"id":"a/7"'
+if command -v python3 >/dev/null; then
+	python3 python/publish.py "$bridge"
+	stored '"id":"3"' && stored '"type":"imported","id":""' && stored '"id":"a/7"'
+else
+	echo "not run: python3 is not installed"
+fi
 echo "== shell"
 PATH="$work:$PATH" sh shell/publish.sh "$bridge" "$nats"
 stored '"id":"44"' && stored '"id":"45"'
