@@ -41,9 +41,15 @@ const (
 
 func (s *Server) newConn(id string, nc net.Conn, f framing, remote string) *conn {
 	c := &conn{srv: s, id: id, net: nc, framing: f, log: s.log.With("session", id, "remote", remote)}
-	if tcp, ok := nc.(*net.TCPConn); ok {
+	under := nc
+	if tls, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		under = tls.NetConn()
+	}
+	if tcp, ok := under.(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(sendBuffer)
-		c.raw, _ = tcp.SyscallConn()
+		if under == nc {
+			c.raw, _ = tcp.SyscallConn()
+		}
 	}
 	c.shard = s.shards[s.nextShard.Add(1)%uint64(len(s.shards))]
 	c.out.conn, c.out.limit = c, s.cfg.Outbox

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,7 @@ import (
 func TestNoCrossTalk(t *testing.T) {
 	const clients, atOnce = 3000, 32
 	r := start(t, func(c *Config) { c.Rate, c.Burst = 1e6, 1e6 })
+	before := sockets(t)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	var sessions sync.Map
@@ -60,6 +62,22 @@ func TestNoCrossTalk(t *testing.T) {
 	if got.Load() < clients/2 {
 		t.Errorf("only %d events were seen", got.Load())
 	}
+	await(t, "all sockets are closed", func() bool { return sockets(t) <= before })
+}
+
+// sockets is how many sockets the process has open.
+func sockets(t testing.TB) (n int) {
+	t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip(err) // not Linux
+	}
+	for _, fd := range fds {
+		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && strings.HasPrefix(to, "socket:") {
+			n++
+		}
+	}
+	return n
 }
 
 // A churner is one of the clients. It wants what is about itself, and publishes about itself and about another, who may be gone.

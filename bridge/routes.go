@@ -3,6 +3,7 @@ package bridge
 import (
 	"encoding/base64"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"time"
@@ -164,53 +165,65 @@ func offers(list string) bool {
 	return false
 }
 
-// upgraded takes over a connection after its handshake. Nothing of wc, which goes back to a pool, is kept: only the socket, and the
-// reader that holds what the client may have sent together with its handshake.
+// upgraded takes over a connection after its handshake. Nothing of wc, which goes back to a pool, is kept: only the socket, and what the
+// client may have sent together with its handshake.
 func (s *Server) upgraded(wc *websocket.Conn) {
 	remote, _ := wc.Locals("remote").(string)
-	hijacked := wc.NetConn()
-	nc := hijacked
-	if u, ok := hijacked.(interface{ UnsafeConn() net.Conn }); ok {
-		nc = u.UnsafeConn()
-	}
-	remote = strings.Clone(remote)
-	if !s.spawn(func() { s.serveWS(nc, hijacked, remote) }) {
+	nc := socket(wc.NetConn())
+	if !s.spawn(s.newSession(nc, handover(wc.NetConn(), nc), strings.Clone(remote)).run) {
 		_ = nc.Close()
 	}
 }
 
-func (s *Server) serveWS(nc, reads net.Conn, remote string) {
-	c := s.newConn(newSessionID(), nc, wsFraming{}, remote)
-	defer c.cut()
+// socket is the connection itself, without the HTTP server's wrapping.
+func socket(hijacked net.Conn) net.Conn {
+	if u, ok := hijacked.(interface{ UnsafeConn() net.Conn }); ok {
+		return u.UnsafeConn()
+	}
+	return hijacked
+}
+
+// handover is what to read from: the socket and, before it, what the HTTP server had read from it beyond the request. Its buffer for that
+// is much larger than what an idle connection may hold.
+func handover(hijacked, nc net.Conn) ws.Conn {
+	_ = nc.SetReadDeadline(time.Unix(1, 0)) // nothing but what has been read already
+	early, _ := io.ReadAll(hijacked)
+	_ = nc.SetReadDeadline(time.Time{})
+	if len(early) == 0 {
+		return nc
+	}
+	return &earlyConn{nc, early}
+}
+
+// An earlyConn is a connection of which something has been read already.
+type earlyConn struct {
+	net.Conn
+	early []byte
+}
+
+// Read implements [io.Reader].
+func (c *earlyConn) Read(p []byte) (int, error) {
+	if len(c.early) == 0 {
+		return c.Conn.Read(p)
+	}
+	n := copy(p, c.early)
+	if c.early = c.early[n:]; len(c.early) == 0 {
+		c.early = nil
+	}
+	return n, nil
+}
+
+func (s *Server) newSession(nc net.Conn, reads ws.Conn, remote string) *session {
 	ses := &session{
-		conn: c, opened: time.Now(), subs: make(map[string]*entry),
+		conn: s.newConn(newSessionID(), nc, wsFraming{}, remote), opened: time.Now(), subs: make(map[string]*entry),
 		reader:   ws.NewReader(reads, s.cfg.Limits.Frame, messageTimeout),
 		budget:   rate.NewLimiter(rate.Limit(s.cfg.Rate), s.cfg.Burst),
 		patience: rate.NewLimiter(rate.Limit(s.cfg.Rate), s.cfg.Burst),
 	}
 	ses.publishes.changed.L = &ses.publishes.mu
 	ses.lastRead.Store(ses.opened.UnixNano())
-	c.user = ses
-	s.metrics.opened.WithLabelValues("ws").Inc()
-	ok, draining := s.register(c)
-	if !ok {
-		code := protocol.CloseTooMany
-		if draining {
-			code = protocol.CloseGoingAway
-		}
-		ses.finish(code)
-		ses.part(closing{code: code})
-		return
-	}
-	open := s.metrics.connections.WithLabelValues("ws")
-	open.Inc()
-	defer open.Dec()
-	defer func() {
-		if r := recover(); r != nil {
-			ses.panicked(r)
-		}
-	}()
-	ses.serve()
+	ses.user = ses
+	return ses
 }
 
 // messageTimeout is how long a client may take to send one message.

@@ -50,15 +50,53 @@ const closeNormal protocol.CloseCode = 1000
 
 func (c closing) Error() string { return c.code.String() }
 
-// serve reads until the connection ends, and then gives back everything that the session holds.
-func (s *session) serve() {
-	err := s.read()
+// run serves the connection until it ends. It waits in read for most of its life, so the stack down to there is kept small: what needs
+// much of it is called, and returns.
+func (s *session) run() {
+	defer s.leave()
+	if s.admitted() {
+		s.end(s.read())
+	}
+}
+
+// admitted counts the session in, or sends it away.
+func (s *session) admitted() bool {
+	s.srv.metrics.opened.WithLabelValues("ws").Inc()
+	ok, draining := s.srv.register(s.conn)
+	if ok {
+		s.srv.metrics.connections.WithLabelValues("ws").Inc()
+		return true
+	}
+	code := protocol.CloseTooMany
+	if draining {
+		code = protocol.CloseGoingAway
+	}
+	s.part(closing{code: code})
+	return false
+}
+
+// leave makes sure that the connection is closed, whatever became of it.
+func (s *session) leave() {
+	if r := recover(); r != nil {
+		s.panicked(r)
+	}
+	s.cut()
+}
+
+// end gives back everything that the session holds, and ends the connection.
+func (s *session) end(err error) {
 	for _, e := range s.subs {
 		s.stop(e)
 	}
 	s.publishes.wait()
 	s.part(err)
+	s.forgotten()
+}
+
+// forgotten counts the session out.
+func (s *session) forgotten() {
 	s.srv.forget(s.conn)
+	s.srv.metrics.connections.WithLabelValues("ws").Dec()
 }
 
 // read handles what the client sends until the connection ends, or until it is to be closed.
@@ -347,5 +385,5 @@ func (s *session) panicked(r any) {
 		s.stop(e)
 	}
 	s.part(closing{code: protocol.CloseInternal})
-	s.srv.forget(s.conn)
+	s.forgotten()
 }

@@ -183,7 +183,7 @@ func TestNoConnectInTime(t *testing.T) {
 }
 
 func TestPingsAndDeadPeers(t *testing.T) {
-	r := start(t, func(c *Config) { c.Ping = 80 * time.Millisecond })
+	r := start(t, func(c *Config) { c.Ping = 300 * time.Millisecond })
 	b := r.connect()
 	b.send(`{"op":"subscribe","sub":"a","resource":"products"}`)
 	b.want("subscribed")
@@ -261,9 +261,9 @@ func TestDrain(t *testing.T) {
 
 // A page hears something at least every ping seconds, whatever goes on in frames that it does not see.
 func TestPingsAreHeardAmidControlFrames(t *testing.T) {
-	r := start(t, func(c *Config) { c.Ping, c.Rate, c.Burst = 60*time.Millisecond, 1e6, 1e6 })
+	r := start(t, func(c *Config) { c.Ping, c.Rate, c.Burst = 400*time.Millisecond, 1e6, 1e6 })
 	b := r.connect()
-	for range 3 {
+	for range 2 {
 		heard := make(chan string)
 		go func() { line, _ := b.next(); heard <- line }()
 		for done := false; !done; {

@@ -100,9 +100,10 @@ func (sh *shard) flush(o *outbox) {
 			return
 		}
 		if n < len(sh.buf) {
-			p.rest, p.restSize = append([]byte(nil), sh.buf[n:]...), size
+			rest := p // a copy: what the goroutine holds is allocated, and p must not be
+			rest.rest, rest.restSize = append([]byte(nil), sh.buf[n:]...), size
 			o.stall()
-			sh.srv.spawn(func() { o.conn.pump(p) })
+			sh.srv.spawn(func() { o.conn.pump(rest) })
 			return
 		}
 		o.wrote(size, sh.now)

@@ -45,12 +45,9 @@ func (s *Server) getSSE(c *fiber.Ctx) error {
 	head := sseHead(c)
 	c.Context().HijackSetNoResponse(true)
 	c.Context().Hijack(func(hijacked net.Conn) {
-		nc := hijacked
-		if u, ok := hijacked.(interface{ UnsafeConn() net.Conn }); ok {
-			nc = u.UnsafeConn()
-		}
+		nc := socket(hijacked)
 		_ = nc.SetDeadline(time.Time{})
-		if !s.spawn(func() { s.serveSSE(nc, hijacked, remote, head, q) }) {
+		if !s.spawn(func() { s.serveSSE(nc, remote, head, q) }) {
 			_ = nc.Close()
 		}
 	})
@@ -71,7 +68,7 @@ func sseHead(c *fiber.Ctx) []byte {
 	return []byte(b.String())
 }
 
-func (s *Server) serveSSE(nc, reads net.Conn, remote string, head []byte, q query) {
+func (s *Server) serveSSE(nc net.Conn, remote string, head []byte, q query) {
 	c := s.newConn(newSessionID(), nc, sseFraming{}, remote)
 	defer c.cut()
 	st := &sse{conn: c, query: q}
@@ -97,10 +94,20 @@ func (s *Server) serveSSE(nc, reads net.Conn, remote string, head []byte, q quer
 	if err != nil {
 		return
 	}
-	_, _ = io.Copy(io.Discard, reads) // until the client goes, or the connection is cut
+	ignore(nc) // until the client goes, or the connection is cut
 	mine.end()
 	its.Close()
 	c.out.kill()
+}
+
+// ignore reads to the end. Unlike io.Copy it holds no large buffer meanwhile.
+func ignore(r io.Reader) {
+	var b [64]byte
+	for {
+		if _, err := r.Read(b[:]); err != nil {
+			return
+		}
+	}
 }
 
 // notice implements [teller]. Only what an EventSource can use is sent: the id is the cursor with which it comes back.

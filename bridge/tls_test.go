@@ -5,14 +5,17 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fasthttp/websocket"
 
+	"github.com/livebridge/livebridge/internal/ws"
 	"github.com/livebridge/livebridge/protocol"
 )
 
@@ -65,6 +68,26 @@ func TestTLS(t *testing.T) {
 		b.want(`"op":"event","sub":"a"`, fmt.Sprintf(`"id":"%d"`, i+1))
 	}
 	b.want(`"op":"live"`)
+	early, err := tls.Dial("tcp", addr, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer early.Close()
+	_ = early.SetDeadline(time.Now().Add(30 * time.Second))
+	w := &wire{early, bufio.NewReader(early)}
+	if _, err := io.WriteString(w, hello()+masked(ws.Text, `{"op":"connect"}`)+masked(ws.Close, "\x03\xe8")); err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := w.response(t); status != 101 {
+		t.Fatal(status)
+	}
+	if op, text := w.frame(t); op != ws.Text || !strings.HasPrefix(text, `{"op":"connected"`) {
+		t.Errorf("got %d %s", op, text)
+	}
+	if op, _ := w.frame(t); op != ws.Close {
+		t.Errorf("got %d", op)
+	}
+	await(t, "it has gone", func() bool { return r.connections() == 2 })
 	transport := &http.Transport{TLSClientConfig: cfg}
 	defer transport.CloseIdleConnections()
 	resp, err := (&http.Client{Transport: transport}).Get("https://" + addr + "/v1/sse?resource=products&last=1")

@@ -113,8 +113,8 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 func (l *Log) Close() {
 	l.gate.Lock()
 	l.closed = true
+	l.stop() // before anybody finds it closed, so that nobody is told
 	l.gate.Unlock()
-	l.stop()
 	l.workers.Wait()
 }
 

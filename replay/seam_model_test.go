@@ -61,13 +61,6 @@ func (m *model) add(n int, subject string, seq uint64, sent int64) {
 	m.facts[n] = &fact{life: len(m.lives) - 1, seq: seq, subject: subject, sent: sent}
 }
 
-// count is how many events have been acknowledged.
-func (m *model) count() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return len(m.facts)
-}
-
 // trouble notes that whoever asked the stream between from and now may have got no answer.
 func (m *model) trouble(from int64) {
 	m.mu.Lock()
