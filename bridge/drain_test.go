@@ -286,6 +286,7 @@ func TestCloseHandshake(t *testing.T) {
 		})
 	}
 	t.Run("the bridge closes by itself", func(t *testing.T) {
+		await(t, "the others have gone, so that there is one session", func() bool { return r.connections() == 0 })
 		w := r.wire(hello()+masked(ws.Text, `{"op":"connect"}`), 0)
 		_ = w.SetDeadline(time.Now().Add(closeWait - time.Second))
 		if status, _ := w.response(t); status != 101 {
