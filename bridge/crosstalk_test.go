@@ -146,6 +146,8 @@ func (c *churner) webSocket() (events int, session string, err error) {
 				if field(c.r.t, line, "sub") != c.me {
 					err = errors.Join(err, fmt.Errorf("this is not for it: %s", line))
 				}
+			case op == "error" && field(c.r.t, line, "code") == "unavailable" && (field(c.r.t, line, "sub") == c.me || field(c.r.t, line, "sub") == "<nil>"):
+				return events, session, err // the machine is that busy
 			case op != "pong":
 				err = errors.Join(err, fmt.Errorf("unexpected: %s", line))
 			}
@@ -175,6 +177,9 @@ func (c *churner) eventStream() (events int, session string, err error) {
 	if err != nil {
 		return 0, "", err
 	}
+	if resp.StatusCode == 503 {
+		return 0, "", nil // the machine is that busy
+	}
 	if resp.StatusCode != 200 {
 		return 0, "", errors.New(resp.Status)
 	}
@@ -186,6 +191,9 @@ func (c *churner) eventStream() (events int, session string, err error) {
 		b, err := stream.next()
 		if err != nil {
 			return events, "", err
+		}
+		if b.event == "error" && strings.Contains(b.data, `"unavailable"`) {
+			return events, "", nil
 		}
 		if b.data != "" {
 			events++

@@ -81,8 +81,7 @@ func TestDrainAmidPublishing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	last := r.stored(t)
-	await(t, "the tail is at the end", func() bool { return r.log.Stats().Head >= last })
+	r.caughtUp(t)
 	all, err := r.log.History(t.Context(), set, replay.View{}, replay.Start{Kind: replay.First}, 1<<20, 1<<30)
 	if err != nil {
 		t.Fatal(err)

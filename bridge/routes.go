@@ -64,7 +64,8 @@ func (s *Server) guard(c *fiber.Ctx) (err error) {
 	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
 	if host := string(c.Context().Host()); !s.origins.knows(host) {
 		s.log.Warn("host refused", "host", host, "path", c.Path())
-		return protocol.Errorf(protocol.Forbidden, "this bridge is for this machine alone and is not known as %q: start it with --origins http://%s", short(host), short(host))
+		return protocol.Errorf(protocol.Forbidden, "this bridge is for this machine alone and is not known as %q: start it with --origins http://%s",
+			short(host), short(host))
 	}
 	origin := c.Get(fiber.HeaderOrigin)
 	if origin == "" {

@@ -77,10 +77,10 @@ func (s *session) admitted() bool {
 
 // leave makes sure that the connection is closed, whatever became of it.
 func (s *session) leave() {
+	defer s.cut()
 	if r := recover(); r != nil {
 		s.panicked(r)
 	}
-	s.cut()
 }
 
 // end gives back everything that the session holds, and ends the connection.
@@ -155,7 +155,14 @@ func (s *session) discard() {
 }
 
 func (s *session) frame(op ws.Op, payload []byte) error {
-	if s.out.ending() && op != ws.Close {
+	if op == ws.Close {
+		code := protocol.CloseCode(ws.CloseCode(payload))
+		if code == ws.CodeNone {
+			code = closeNormal
+		}
+		return closing{code: code, answered: true}
+	}
+	if s.out.ending() {
 		return nil // the close frame is on its way
 	}
 	within, err := s.spend()
@@ -170,12 +177,6 @@ func (s *session) frame(op ws.Op, payload []byte) error {
 	case ws.Ping:
 		pong := append([]byte{}, payload...)
 		s.out.ask(func(c *control) { c.pong = pong })
-	case ws.Close:
-		code := protocol.CloseCode(ws.CloseCode(payload))
-		if code == ws.CodeNone {
-			code = closeNormal
-		}
-		return closing{code: code, answered: true}
 	}
 	return nil
 }
@@ -380,10 +381,10 @@ func (s *session) drain() {
 
 // panicked ends a session whose code has a bug; the others live on.
 func (s *session) panicked(r any) {
+	defer s.forgotten()
 	s.srv.bug(s.log, r)
 	for _, e := range s.subs {
 		s.stop(e)
 	}
 	s.part(closing{code: protocol.CloseInternal})
-	s.forgotten()
 }

@@ -159,6 +159,7 @@ func (r *rig) publishIDs(from, to int) {
 	for i := from; i <= to; i++ {
 		r.publish(fmt.Sprintf("live.products.updated.%d", i), fmt.Sprint(i))
 	}
+	r.caughtUp(r.t)
 }
 
 func TestSSEStarts(t *testing.T) {

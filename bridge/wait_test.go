@@ -17,6 +17,13 @@ func await(t testing.TB, what string, holds func() bool) {
 	}
 }
 
+// caughtUp waits until the bridge has heard of everything that is stored.
+func (r *rig) caughtUp(t testing.TB) {
+	t.Helper()
+	last := r.stored(t)
+	await(t, "the tail is at the end", func() bool { return r.log.Stats().Head >= last })
+}
+
 // connections is how many connections the server has.
 func (r *rig) connections() int {
 	r.srv.mu.Lock()

@@ -62,6 +62,8 @@ func TestReplayStarts(t *testing.T) {
 				{"after", Start{Kind: After, After: c4}, "+ 5 6 7 8 ^"},
 				{"after the head", Start{Kind: After, After: head}, "+ ^"},
 				{"since", Start{Kind: Since, Since: since}, "+ 5 6 7 8 ^"},
+				{"since the time of the event", Start{Kind: Since, Since: time.Unix(0, c4.at)}, "+ 4 5 6 7 8 ^"},
+				{"since the time of the newest", Start{Kind: Since, Since: time.Unix(0, head.at)}, "+ 8 ^"},
 				{"since the future", Start{Kind: Since, Since: time.Now().Add(time.Hour)}, "+ ^"},
 				{"since ever", Start{Kind: Since, Since: time.Unix(0, 0)}, "+ 1 2 3 4 5 6 7 8 ^"},
 				{"last 3", Start{Kind: Last, Last: 3}, "+ 6 7 8 ^"},
@@ -231,6 +233,36 @@ func TestInteriorDeletes(t *testing.T) {
 	}
 	if got := subscribe(t, l, everything, Start{Kind: After, After: c3}).until(t, "^"); got != "+ 4 5 ^" {
 		t.Errorf("cursor of the deleted message: %q", got)
+	}
+}
+
+// Also where the stream's front passes as many old holes as there are new ones, so that their number does not rise.
+func TestInteriorDeletesBehindAMovingFront(t *testing.T) {
+	_, nc := env(t)
+	l := openLog(t, nc, Config{})
+	for _, step := range []struct{ published, purged, want string }{{"a b a b", "b", "+ a a ^"}, {"c a d", "a", "+ c d ^"}} {
+		var last uint64
+		for id := range strings.FieldsSeq(step.published) {
+			last = publish(t, nc, "live.products.updated."+id, "x")
+		}
+		cursorOf(t, l, last)
+		if err := jsStream(t, l).Purge(t.Context(), jetstream.WithPurgeSubject("live.products.updated."+step.purged)); err != nil {
+			t.Fatal(err)
+		}
+		if got := subscribe(t, l, everything, Start{Kind: First}).until(t, "^"); got != step.want {
+			t.Errorf("%s purged: %q, want %q", step.purged, got, step.want)
+		}
+	}
+	if n := l.Stats().WindowEvents; n != 0 {
+		t.Errorf("the window holds %d events", n)
+	}
+	publish(t, nc, "live.products.updated.e", "x")
+	publish(t, nc, "live.products.updated.c", "x")
+	subscribe(t, l, everything, Start{Kind: First}).until(t, "c ^")
+	before := l.Stats().FromStream
+	subscribe(t, l, everything, Start{Kind: Last, Last: 2}).until(t, "+ e c ^")
+	if n := l.Stats().FromStream; n != before {
+		t.Errorf("%d events were read from JetStream although nothing was deleted since", n-before)
 	}
 }
 
