@@ -104,9 +104,9 @@ func (s *Server) admit(token string) (*access, error) {
 
 var errExpired = fmt.Errorf("%w: it has expired", auth.ErrToken)
 
-// unauthorized is all that the sender of a bad token is told.
-func unauthorized(token string) *protocol.Error {
-	if token == "" {
+// unauthorized is all that is told to whoever has given no valid token, or none.
+func unauthorized(given bool) *protocol.Error {
+	if !given {
 		return protocol.Errorf(protocol.Unauthorized, "this bridge asks for a token, and there is none")
 	}
 	return protocol.Errorf(protocol.Unauthorized, "the token is not valid, or not any more: get a fresh one")
@@ -129,5 +129,5 @@ func (s *Server) authorize(c *fiber.Ctx) (*access, *protocol.Error) {
 		s.log.Info("token refused", "remote", c.Context().RemoteAddr().String(), "path", c.Path(), "error", err)
 	}
 	c.Set(fiber.HeaderWWWAuthenticate, "Bearer")
-	return nil, unauthorized(token)
+	return nil, unauthorized(token != "")
 }

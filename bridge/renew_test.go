@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/fasthttp/websocket"
 
 	"github.com/livebridge/livebridge/protocol"
 	"github.com/livebridge/livebridge/replay"
@@ -105,7 +108,7 @@ func TestTokensIgnored(t *testing.T) {
 // With its token a connection ends, WebSocket and SSE alike, unless a fresh one came first.
 func TestExpiry(t *testing.T) {
 	r := guarded(t, nil)
-	soon := time.Now().Add(2 * time.Second).Unix()
+	soon := time.Now().Add(3 * time.Second).Unix()
 	short := mint(t, all, claim{"exp": soon})
 	renewed, left := r.as(short), r.as(short)
 	stream := r.open("GET", "/v1/sse", "", bearer(short)...)
@@ -120,7 +123,7 @@ func TestExpiry(t *testing.T) {
 		t.Errorf("closed %s before the end", -late)
 	}
 	body, err := io.ReadAll(stream.Body)
-	if err != nil || !strings.HasSuffix(string(body), "\n\nevent: error\ndata: "+string(protocol.AppendErrorBody(nil, unauthorized("x")))+"\n\n") {
+	if err != nil || !strings.HasSuffix(string(body), "\n\nevent: error\ndata: "+string(protocol.AppendErrorBody(nil, unauthorized(true)))+"\n\n") {
 		t.Errorf("SSE ended with %v and %q", err, body)
 	}
 	if code, _ := r.get("/v1/events", bearer(short)...); code != 401 {
@@ -129,6 +132,48 @@ func TestExpiry(t *testing.T) {
 	renewed.send(`{"op":"ping"}`)
 	renewed.want(`"op":"pong"`)
 	await(t, "the connections are gone", func() bool { return r.connections() == 1 })
+}
+
+// A client that reads late does not get later what was not sent before its token expired.
+func TestExpiryOfASlowReader(t *testing.T) {
+	r := guarded(t, nil)
+	d := websocket.Dialer{NetDial: func(network, addr string) (net.Conn, error) {
+		c, err := net.Dial(network, addr)
+		if err == nil {
+			err = c.(*net.TCPConn).SetReadBuffer(32 << 10)
+		}
+		return c, err
+	}}
+	ws, _, err := d.Dial("ws://"+r.addr+"/v1/ws", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.Close()
+	b := &browser{t: t, ws: ws}
+	b.send(fmt.Sprintf(`{"op":"connect","token":%q}`, mint(t, all, claim{"exp": time.Now().Add(4 * time.Second).Unix()})))
+	b.want(`"op":"connected"`)
+	b.send(`{"op":"subscribe","sub":"a","resource":"*"}`)
+	b.want("subscribed")
+	b.want("live")
+	const events = 16
+	for i := range events { // 1 MiB, of which the kernel holds a part
+		r.publish(fmt.Sprintf("live.products.updated.%d", i), `"`+strings.Repeat("x", 62<<10)+`"`)
+	}
+	await(t, "the token is over", r.session().out.ending)
+	got := 0
+	for {
+		line, err := b.next()
+		if err != nil {
+			if !websocket.IsCloseError(err, 4401) {
+				t.Errorf("closed with %v", err)
+			}
+			break
+		}
+		if got++; strings.Contains(line, fmt.Sprintf(`"id":"%d"`, events-1)) {
+			t.Error("the last event came after the token's end")
+		}
+	}
+	t.Logf("%d of %d events", got, events)
 }
 
 // A publish is stored as a whole, or not at all.
@@ -243,6 +288,7 @@ func TestTicketsEnd(t *testing.T) {
 // Metrics are not for those who have no token.
 func TestGuardedMetrics(t *testing.T) {
 	r := guarded(t, nil)
+	await(t, "the bridge is ready", func() bool { return r.srv.Ready() == nil })
 	for path, want := range map[string]int{"/metrics": 404, "/healthz": 200, "/readyz": 200} {
 		if code, body := r.get(path); code != want {
 			t.Errorf("%s: %d %s", path, code, body)

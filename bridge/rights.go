@@ -22,7 +22,7 @@ func (s *session) admit(token string) (*access, error) {
 		}
 		s.log.Info("token refused", "error", err)
 	}
-	_ = s.tell("", "", unauthorized(token))
+	_ = s.tell("", "", unauthorized(token != ""))
 	return nil, closing{code: protocol.CloseUnauthorized}
 }
 

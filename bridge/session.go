@@ -343,7 +343,7 @@ func (s *session) tick(now time.Time) {
 	read, wrote := time.Unix(0, s.lastRead.Load()), time.Unix(0, s.out.lastWrite.Load())
 	switch {
 	case s.rights.Load().over(now):
-		s.finish(protocol.CloseUnauthorized)
+		s.out.expire(nil)
 		return
 	case !s.connected.Load() && now.Sub(s.opened) > s.srv.cfg.ConnectTimeout:
 		s.finish(protocol.CloseTimeout)

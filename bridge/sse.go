@@ -127,8 +127,7 @@ func (st *sse) notice(_ *subscription, n replay.Notice) []byte {
 // tick ends the stream with its token, and sends a comment after some silence, with the cursor up to which everything has been told.
 func (st *sse) tick(now time.Time) {
 	if st.query.who.over(now) {
-		st.out.text(fmt.Appendf(nil, "event: error\ndata: %s\n\n", protocol.AppendErrorBody(nil, unauthorized("expired"))))
-		st.out.close(protocol.CloseUnauthorized)
+		st.out.expire(fmt.Appendf(nil, "event: error\ndata: %s\n\n", protocol.AppendErrorBody(nil, unauthorized(true))))
 		return
 	}
 	if now.Sub(time.Unix(0, st.out.lastWrite.Load())) < st.srv.cfg.Ping {

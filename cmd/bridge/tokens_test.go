@@ -72,13 +72,13 @@ func TestTokensFromEndToEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ws.Close()
-	first := newToken(t, secret, "--audience", "live", "--subscribe", "products.>", "--deny", "products.*.7", "--expires", "2s")
+	first := newToken(t, secret, "--audience", "live", "--subscribe", "products.>", "--deny", "products.*.7", "--expires", "3s")
 	says(t, ws, map[string]any{"op": "connect", "token": first}, `"op":"connected"`)
 	says(t, ws, map[string]any{"op": "subscribe", "sub": "a", "resource": "products"}, `"op":"live"`)
 	says(t, ws, map[string]any{"op": "subscribe", "sub": "b", "resource": "orders"}, `"sub":"b","code":"forbidden"`)
 
-	expires := time.Now().Add(4 * time.Second)
-	second := newToken(t, secret, "--audience", "live", "--subscribe", "products.>", "--deny", "products.*.7", "--publish", "products.>", "--expires", "4s")
+	expires := time.Now().Add(6 * time.Second)
+	second := newToken(t, secret, "--audience", "live", "--subscribe", "products.>", "--deny", "products.*.7", "--publish", "products.>", "--expires", "6s")
 	says(t, ws, map[string]any{"op": "token", "token": second}, `"op":"connected"`)
 	until(t, func() bool { code, _ := status(t, p.URL+"/v1/events?resource=products", first); return code == 401 }) // the first has expired
 	must(t, "publish", "products", "updated", "7", "--nats-url", p.NATS)
