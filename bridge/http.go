@@ -93,7 +93,7 @@ func (s *Server) query(c *fiber.Ctx, who *access) (q query, perr *protocol.Error
 	f := subjects.Filter{Resource: subjects.Wildcard}
 	single := map[string]string{}
 	var bad *protocol.Error
-	c.Context().QueryArgs().VisitAll(func(k, v []byte) {
+	for k, v := range c.Context().QueryArgs().All() {
 		key, value := string(k), string(v)
 		switch key {
 		case "type":
@@ -108,7 +108,7 @@ func (s *Server) query(c *fiber.Ctx, who *access) (q query, perr *protocol.Error
 				bad = protocol.Errorf(protocol.BadRequest, "%s is empty: give a value or leave it out", key)
 			}
 		}
-	})
+	}
 	if bad != nil {
 		return q, bad
 	}

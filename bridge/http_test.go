@@ -429,6 +429,7 @@ func TestHistoryExpired(t *testing.T) {
 func TestRoutes(t *testing.T) {
 	r := start(t, nil)
 	r.publish("live.products.updated.1", "")
+	await(t, "the bridge is ready", func() bool { return r.srv.Ready() == nil })
 	for _, tc := range []struct {
 		method, path string
 		status       int
