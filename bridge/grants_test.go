@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -135,7 +136,7 @@ func TestRandomGrants(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	const users, events = 200, 2000
-	r := guarded(t, func(c *Config) { c.Outbox = 8 << 20 })
+	r := guarded(t, func(c *Config) { c.Outbox, c.Ping = 8<<20, time.Hour })
 	models, browsers, tokens := make([]*model, users), make([]*browser, users), make([]string, users)
 	asked, accepted := 0, 0
 	for u := range users {
