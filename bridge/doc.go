@@ -7,4 +7,7 @@
 //
 // Who owns what: a connection's reader goroutine owns the connection. It alone ends it, on every path (conn.go). At any time at most one
 // goroutine writes to it: its shard, or, while the peer is slow, a goroutine that waits for the peer.
+//
+// Who may do what: access (auth.go) answers it for WebSocket, HTTP and SSE alike, from the token that was given. A session's can change
+// (rights.go), so its subscriptions look at the present one for each event.
 package bridge

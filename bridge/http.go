@@ -15,6 +15,10 @@ import (
 
 // postEvents stores one event, an array of them, or one a line (NDJSON).
 func (s *Server) postEvents(c *fiber.Ctx) error {
+	who, perr := s.authorize(c)
+	if perr != nil {
+		return perr
+	}
 	if c.Get(fiber.HeaderContentEncoding) != "" {
 		return fiber.NewError(fiber.StatusUnsupportedMediaType, "a compressed body is not taken: send it as it is")
 	}
@@ -35,6 +39,9 @@ func (s *Server) postEvents(c *fiber.Ctx) error {
 			return perr
 		}
 		deriveKeys(events, key)
+	}
+	if perr := who.mayPublish(events); perr != nil {
+		return perr
 	}
 	acks, perr := s.publish(s.ctx, events, c.Get("X-Live-Origin"))
 	if perr != nil {
@@ -62,10 +69,13 @@ func deriveKeys(events []protocol.Publish, key string) {
 
 // A query is what is asked for by the query string of history and SSE.
 type query struct {
-	set   *subjects.Set
-	start replay.Start
-	given bool // a start was given
-	limit int
+	filter subjects.Filter
+	set    *subjects.Set // that it compiles to
+	start  replay.Start
+	given  bool // a start was given
+	limit  int
+	who    *access
+	now    time.Time // when it was asked
 }
 
 // How much one page of history holds.
@@ -77,7 +87,9 @@ const (
 	historyTimeout = 30 * time.Second // to read a page
 )
 
-func (s *Server) query(c *fiber.Ctx) (q query, perr *protocol.Error) {
+// query reads a query string.
+func (s *Server) query(c *fiber.Ctx, who *access) (q query, perr *protocol.Error) {
+	q.who, q.now = who, time.Now()
 	f := subjects.Filter{Resource: subjects.Wildcard}
 	single := map[string]string{}
 	var bad *protocol.Error
@@ -114,9 +126,10 @@ func (s *Server) query(c *fiber.Ctx) (q query, perr *protocol.Error) {
 	if perr != nil {
 		return q, perr
 	}
-	if q.start, perr = startOf(start); perr != nil {
+	if q.start, perr = startOf(start, q.now); perr != nil {
 		return q, perr
 	}
+	q.filter = f
 	q.given = start.Kind != protocol.Now
 	q.limit = defaultLimit
 	if text, ok := single["limit"]; ok {
@@ -129,16 +142,23 @@ func (s *Server) query(c *fiber.Ctx) (q query, perr *protocol.Error) {
 
 // getEvents answers with a page of history; without a start, from the oldest event that is stored.
 func (s *Server) getEvents(c *fiber.Ctx) error {
-	q, perr := s.query(c)
+	who, perr := s.authorize(c)
+	if perr != nil {
+		return perr
+	}
+	q, perr := s.query(c, who)
 	if perr != nil {
 		return perr
 	}
 	if !q.given {
 		q.start = replay.Start{Kind: replay.First}
 	}
+	if perr := who.maySubscribe(q.filter, q.start, q.now); perr != nil {
+		return perr
+	}
 	ctx, cancel := context.WithTimeout(s.ctx, historyTimeout)
 	defer cancel()
-	page, err := s.cfg.Log.History(ctx, q.set, replay.View{}, q.start, q.limit, pageBytes)
+	page, err := s.cfg.Log.History(ctx, q.set, who.view(q.now), q.start, q.limit, pageBytes)
 	if err != nil {
 		return s.told(err)
 	}

@@ -156,6 +156,30 @@ func (o *outbox) close(code protocol.CloseCode) {
 	})
 }
 
+// expire ends the connection with its token: what still waits for a slow peer is dropped. A peer that has taken everything is told the
+// text first, if there is one.
+func (o *outbox) expire(text []byte) {
+	o.mu.Lock()
+	switch {
+	case o.closing:
+		o.mu.Unlock()
+		return
+	case text != nil && o.bytes == 0:
+		o.add(item{text: &text})
+		o.control.close, o.control.code = true, protocol.CloseUnauthorized
+		o.end()
+	default:
+		o.fail(protocol.CloseUnauthorized)
+		o.conn.hurry()
+	}
+	start := o.begin()
+	o.mu.Unlock()
+	o.conn.srv.metrics.closed(protocol.CloseUnauthorized)
+	if start {
+		o.conn.shard.add(o)
+	}
+}
+
 // ending says whether the connection is being closed.
 func (o *outbox) ending() bool {
 	o.mu.Lock()

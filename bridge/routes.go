@@ -35,11 +35,14 @@ func (s *Server) routes() *fiber.App {
 	upgrade := websocket.New(s.upgraded, websocket.Config{Subprotocols: []string{protocol.Subprotocol}, ReadBufferSize: 256, WriteBufferSize: 256})
 	app.Get("/v1/ws", s.handshake, upgrade)
 	app.Get("/v1/sse", s.getSSE)
+	if s.cfg.Auth != nil {
+		app.Post("/v1/ticket", s.postTicket)
+	}
 	app.Get("/v1/events", s.getEvents)
 	app.Post("/v1/events", s.postEvents)
 	app.Get("/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
 	app.Get("/readyz", s.getReady)
-	if !s.cfg.PrivateMetrics {
+	if !s.cfg.PrivateMetrics && s.cfg.Auth == nil {
 		app.Get("/metrics", adaptor.HTTPHandler(promhttp.HandlerFor(s.cfg.Registry, promhttp.HandlerOpts{})))
 	}
 	if s.console != nil {
@@ -113,7 +116,7 @@ func (s *Server) onError(c *fiber.Ctx, err error) error {
 func httpError(c *fiber.Ctx, e *fiber.Error) *protocol.Error {
 	switch e.Code {
 	case fiber.StatusNotFound:
-		return protocol.Errorf(protocol.BadRequest, "nothing is here: see /v1/ws, /v1/sse, /v1/events, /healthz, /readyz, /metrics")
+		return protocol.Errorf(protocol.BadRequest, "nothing is here: see /v1/ws, /v1/sse, /v1/events, /healthz, /readyz")
 	case fiber.StatusMethodNotAllowed:
 		return protocol.Errorf(protocol.BadRequest, "%s is not allowed here", c.Method())
 	case fiber.StatusRequestEntityTooLarge:

@@ -34,6 +34,10 @@ type Config struct {
 	Ping           time.Duration // heartbeat after so much silence; 0 = 25 s
 	ConnectTimeout time.Duration // from the handshake to the connect frame; 0 = 10 s
 
+	// Auth verifies tokens, without which nobody may do anything; nil = everybody may do everything. /metrics is left to
+	// [Server.AdminHandler] with it, and the console cannot connect, which has no place for a token.
+	Auth TokenVerifier
+
 	// Origins are the web pages that may use the bridge besides those that it serves itself: https://admin.example.com,
 	// https://*.example.com, or * for all.
 	Origins []string
@@ -88,6 +92,7 @@ type Server struct {
 	origins origins
 	metrics *metrics
 	console *console // nil = off
+	tickets tickets
 	ctx     context.Context
 	cancel  context.CancelFunc
 
@@ -281,6 +286,9 @@ func (s *Server) Ready() error {
 // ticks looks after all connections every so often, so that none needs a timer of its own.
 func (s *Server) ticks() {
 	every := min(max(s.cfg.Ping/8, 10*time.Millisecond), time.Second)
+	if s.cfg.Auth != nil {
+		every = min(every, 500*time.Millisecond) // a token has to be at its end no more than a second after it expires
+	}
 	t := time.NewTicker(every)
 	defer t.Stop()
 	var list []*conn

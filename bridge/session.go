@@ -23,6 +23,7 @@ type session struct {
 	budget    *rate.Limiter // of frames
 	patience  *rate.Limiter // of frames over the budget
 	connected atomic.Bool
+	rights    atomic.Pointer[access] // nil where no tokens are asked for
 	subs      map[string]*entry
 	live      dedupe
 	publishes publishQueue
@@ -38,6 +39,7 @@ type session struct {
 type entry struct {
 	mine *subscription
 	its  *replay.Subscription
+	asks subjects.Filter // what it asks for; kept only where tokens are asked for
 }
 
 // closing is what makes a session end with a close code.
@@ -232,7 +234,12 @@ func (s *session) object(object []byte, within bool) error {
 	case protocol.OpUnsubscribe:
 		return s.tell(m.Sub, "", s.unsubscribe(m.Sub))
 	case protocol.OpPublish:
+		if perr := s.rights.Load().mayPublish(m.Events); perr != nil {
+			return s.tell("", m.Ref, perr)
+		}
 		s.publishes.add(s, m)
+	case protocol.OpToken:
+		return s.renew(m.Token)
 	case protocol.OpPing:
 		s.out.text(protocol.AppendPong(nil))
 	}
@@ -259,13 +266,28 @@ func (s *session) connect(m protocol.Message) error {
 	if s.connected.Load() {
 		return s.refuse(protocol.Errorf(protocol.BadRequest, "this connection is connected already: connect is the first frame, and comes once"))
 	}
+	if s.srv.cfg.Auth != nil {
+		a, err := s.admit(m.Token)
+		if err != nil {
+			return err
+		}
+		s.rights.Store(a)
+	}
 	s.connected.Store(true)
-	cfg := s.srv.cfg
-	s.srv.cfg.Log.AtHead(func(head replay.Cursor) {
-		s.out.text(protocol.AppendConnected(nil, s.id, head.String(), cfg.Ping, cfg.Limits, time.Time{}))
-	})
+	s.sayConnected(nil)
 	s.log.Debug("connected")
 	return nil
+}
+
+// sayConnected tells the client what it is connected with, and then what else it has to know.
+func (s *session) sayConnected(more [][]byte) {
+	cfg := &s.srv.cfg
+	cfg.Log.AtHead(func(head replay.Cursor) {
+		s.out.text(protocol.AppendConnected(nil, s.id, head.String(), cfg.Ping, cfg.Limits, s.rights.Load().expires()))
+		for _, text := range more {
+			s.out.text(text)
+		}
+	})
 }
 
 func (s *session) subscribe(m protocol.Message) *protocol.Error {
@@ -276,12 +298,18 @@ func (s *session) subscribe(m protocol.Message) *protocol.Error {
 	if most := s.srv.cfg.Limits.Subscriptions; len(s.subs) >= most {
 		return protocol.Errorf(protocol.TooMany, "a connection may have %d subscriptions", most)
 	}
-	set, err := subjects.Filter{Resource: m.Subscribe.Resource, Types: m.Subscribe.Types, IDs: m.Subscribe.IDs}.Compile()
+	filter := subjects.Filter{Resource: m.Subscribe.Resource, Types: m.Subscribe.Types, IDs: m.Subscribe.IDs}
+	set, err := filter.Compile()
 	if err != nil {
 		return protocol.Errorf(protocol.BadRequest, "%s", err.Error())
 	}
-	start, perr := startOf(m.Subscribe.Start)
+	now := time.Now()
+	start, perr := startOf(m.Subscribe.Start, now)
 	if perr != nil {
+		return perr
+	}
+	who := s.rights.Load()
+	if perr := who.maySubscribe(filter, start, now); perr != nil {
 		return perr
 	}
 	mine := &subscription{
@@ -289,14 +317,20 @@ func (s *session) subscribe(m protocol.Message) *protocol.Error {
 		done: s.noteFailed, caught: func() { s.behind.Add(-1) },
 	}
 	s.behind.Add(1) // until it is live
-	s.subs[m.Sub] = &entry{mine: mine}
-	its, err := s.srv.cfg.Log.Subscribe(mine, replay.SubscribeOptions{Set: set, Start: start, Chunk: s.out.chunk()})
+	e := &entry{mine: mine}
+	s.subs[m.Sub] = e
+	opts := replay.SubscribeOptions{Set: set, Start: start, Chunk: s.out.chunk()}
+	if who != nil {
+		mine.rights, e.asks = &s.rights, filter
+		opts.View = replay.View{Allows: s.shows, NotBefore: who.NotBefore(now)}
+	}
+	its, err := s.srv.cfg.Log.Subscribe(mine, opts)
 	if err != nil {
 		delete(s.subs, m.Sub)
 		mine.settle()
 		return s.srv.told(err)
 	}
-	s.subs[m.Sub].its = its
+	e.its = its
 	s.log.Debug("subscribed", "sub", m.Sub, "resource", m.Subscribe.Resource, "types", len(m.Subscribe.Types), "ids", len(m.Subscribe.IDs))
 	return nil
 }
@@ -347,6 +381,9 @@ func (s *session) tick(now time.Time) {
 	ping := s.srv.cfg.Ping
 	read, wrote := time.Unix(0, s.lastRead.Load()), time.Unix(0, s.out.lastWrite.Load())
 	switch {
+	case s.rights.Load().over(now):
+		s.out.expire(nil)
+		return
 	case !s.connected.Load() && now.Sub(s.opened) > s.srv.cfg.ConnectTimeout:
 		s.finish(protocol.CloseTimeout)
 		return

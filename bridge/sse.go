@@ -24,14 +24,21 @@ type sse struct {
 // getSSE checks the request, and takes over its connection: the HTTP server's own streaming costs three times the memory and notices a
 // client that has gone only by writing to it.
 func (s *Server) getSSE(c *fiber.Ctx) error {
-	q, perr := s.query(c)
+	who, perr := s.authorizeStream(c)
+	if perr != nil {
+		return perr
+	}
+	q, perr := s.query(c, who)
 	if perr != nil {
 		return perr
 	}
 	if last := c.Get("Last-Event-ID"); last != "" {
-		if q.start, perr = startOf(protocol.Start{Kind: protocol.After, After: last}); perr != nil {
+		if q.start, perr = startOf(protocol.Start{Kind: protocol.After, After: last}, q.now); perr != nil {
 			return perr
 		}
+	}
+	if perr := who.maySubscribe(q.filter, q.start, q.now); perr != nil {
+		return perr
 	}
 	if s.isDraining() {
 		c.Set(fiber.HeaderRetryAfter, "1")
@@ -90,7 +97,7 @@ func (s *Server) serveSSE(nc net.Conn, remote string, head []byte, q query) {
 	defer open.Dec()
 	c.out.text(head)
 	mine := &subscription{conn: c, says: st, done: func(*subscription) { c.out.close(protocol.CloseInternal) }, caught: func() { st.live.Store(true) }}
-	its, err := s.cfg.Log.Subscribe(mine, replay.SubscribeOptions{Set: q.set, Start: q.start, Chunk: c.out.chunk()})
+	its, err := s.cfg.Log.Subscribe(mine, replay.SubscribeOptions{Set: q.set, Start: q.start, Chunk: c.out.chunk(), View: q.who.view(q.now)})
 	if err != nil {
 		return
 	}
@@ -124,8 +131,12 @@ func (st *sse) notice(_ *subscription, n replay.Notice) []byte {
 	}
 }
 
-// tick sends a comment after some silence, with the cursor up to which everything has been told.
+// tick ends the stream with its token, and sends a comment after some silence, with the cursor up to which everything has been told.
 func (st *sse) tick(now time.Time) {
+	if st.query.who.over(now) {
+		st.out.expire(fmt.Appendf(nil, "event: error\ndata: %s\n\n", protocol.AppendErrorBody(nil, unauthorized(true))))
+		return
+	}
 	if now.Sub(time.Unix(0, st.out.lastWrite.Load())) < st.srv.cfg.Ping {
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/livebridge/livebridge/protocol"
@@ -19,6 +20,8 @@ type subscription struct {
 	says teller
 
 	last *dedupe // what the connection was given last, shared by its subscriptions; nil = every event is tagged
+
+	rights *atomic.Pointer[access] // what the connection may do now; nil = what is handed over needs no second look
 
 	over     bool // nothing is queued for it any more; guarded by the outbox's lock
 	reserved bool // it may add a chunk; guarded by the outbox's lock
@@ -87,7 +90,14 @@ func (s *subscription) Replayed(events []*replay.Event) {
 		o.mu.Unlock()
 		return
 	}
+	var shows func(string) bool
+	if s.rights != nil {
+		shows = s.rights.Load().shows // these events may have been read before the token changed
+	}
 	for _, e := range events {
+		if shows != nil && !shows(e.Subject) {
+			continue
+		}
 		o.add(item{text: &e.Frame, sub: s})
 	}
 	start := o.begin()
@@ -162,7 +172,7 @@ func (s *Server) told(err error) *protocol.Error {
 var oldest, newest = time.Unix(0, 0), time.Unix(0, math.MaxInt64)
 
 // startOf turns a client's start into the log's.
-func startOf(s protocol.Start) (replay.Start, *protocol.Error) {
+func startOf(s protocol.Start, now time.Time) (replay.Start, *protocol.Error) {
 	switch s.Kind {
 	case protocol.After:
 		c, err := replay.ParseCursor(s.After)
@@ -171,7 +181,7 @@ func startOf(s protocol.Start) (replay.Start, *protocol.Error) {
 		}
 		return replay.Start{Kind: replay.After, After: c}, nil
 	case protocol.Since:
-		t := s.Time(time.Now())
+		t := s.Time(now)
 		if t.Before(oldest) {
 			t = oldest
 		} else if t.After(newest) {

@@ -162,7 +162,7 @@ func FuzzWriters(f *testing.F) {
 		for _, line := range [][]byte{
 			AppendConnected(nil, a, b, time.Duration(ping*float64(time.Second)), Limits{Frame: int(n)}, when),
 			AppendSubscribed(nil, a, true, b), AppendLive(nil, a, b), AppendUnsubscribed(nil, a),
-			AppendReset(nil, a, Reason(b), c), AppendResetBody(nil, Reason(a), b),
+			AppendReset(nil, a, Reason(b), c), AppendResetBody(nil, Reason(a), b), AppendTicketBody(nil, a, when),
 			AppendPublished(nil, a, acks), AppendPublishedBody(nil, acks), AppendPing(nil, a), AppendPong(nil),
 			AppendError(nil, e), AppendErrorBody(nil, e),
 			AppendHistoryBody(nil, [][]byte{AppendEvent(nil, &replayed), AppendEvent(nil, &replayed)}, a, true),

@@ -86,6 +86,15 @@ func AppendResetBody(dst []byte, reason Reason, cursor string) []byte {
 	return append(dst, '}')
 }
 
+// AppendTicketBody appends the answer to POST /v1/ticket. expires is when the
+// ticket ends.
+func AppendTicketBody(dst []byte, ticket string, expires time.Time) []byte {
+	dst = appendField(dst, `{"ticket":`, ticket)
+	dst = append(dst, `,"expires":`...)
+	dst = appendTime(dst, expires)
+	return append(dst, '}')
+}
+
 // AppendPublished appends the answer to a publish, with one ack per event.
 func AppendPublished(dst []byte, ref string, acks []Ack) []byte {
 	dst = appendField(dst, `{"op":"published","ref":`, ref)

@@ -105,6 +105,8 @@ func written() map[string][]byte {
 		"empty history":                        AppendHistoryBody(nil, nil, "5kQ2-419-g7", false),
 		"published body":                       AppendPublishedBody(nil, one),
 		"reset data":                           AppendResetBody(nil, ReasonExpired, "5kQ2-510-b8"),
+		"ticket body":                          AppendTicketBody(nil, "u3Jq0nVZx7cB2m9KfL5tYw8RsE1dGhPa", at("2026-11-25T14:00:30Z")),
+		"forbidden subscription":               AppendError(nil, &Error{Code: Forbidden, Sub: "a", Message: "the token does not allow this subscription: all that is asked for has to be allowed"}),
 		"error body":                           AppendErrorBody(nil, Errorf(Expired, "the events after this cursor are no longer stored: read everything again")),
 	}
 }

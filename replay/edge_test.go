@@ -82,7 +82,7 @@ func TestEventWithTheHeadersOfAStatus(t *testing.T) {
 			want += fmt.Sprintf(" %s-%d", status, i)
 		}
 	}
-	publishIDs(t, nc, 1, 1)
+	cursorOf(t, l, publishIDs(t, nc, 1, 1)) // the tail has read it
 	if got := subscribe(t, l, everything, Start{Kind: First}).until(t, "1 ^"); got != "+"+want+" 1 ^" {
 		t.Errorf("replayed: %q", got)
 	}

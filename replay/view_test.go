@@ -49,7 +49,7 @@ func TestViewNotBefore(t *testing.T) {
 		t.Run(fmt.Sprint(memory), func(t *testing.T) {
 			_, nc := env(t)
 			l := openLog(t, nc, Config{WindowBytes: memory})
-			publishIDs(t, nc, 1, 6)
+			cursorOf(t, l, publishIDs(t, nc, 1, 6)) // the tail has read them
 			c1, c3, c4 := cursorOf(t, l, 1), cursorOf(t, l, 3), cursorOf(t, l, 4)
 			view := View{NotBefore: time.Unix(0, c4.at)}
 			for _, tc := range []struct {

@@ -56,13 +56,20 @@ func (c *serveCmd) rows(at places) [][2]string {
 	if at.console != "" {
 		rows = append(rows, [2]string{"Console", at.console})
 	}
+	bearer, metrics := "", cmp.Or(at.admin, at.web)+"/metrics"
+	if c.asked() {
+		bearer = `-H "Authorization: Bearer $TOKEN" `
+		if at.admin == "" {
+			metrics = "not served: give them an address with --admin-listen"
+		}
+	}
 	return append(rows, [][2]string{
-		{"Watch", "curl -N " + at.web + "/v1/sse"},
+		{"Watch", "curl -N " + bearer + at.web + "/v1/sse"},
 		{"Publish", self() + ` publish products updated 42 '{"price":10}'` + elsewhere(at.nats)},
-		{"", "curl " + at.web + `/v1/events --json '{"resource":"products","type":"updated","id":"42","payload":{"price":10}}'`},
+		{"", "curl " + bearer + at.web + `/v1/events --json '{"resource":"products","type":"updated","id":"42","payload":{"price":10}}'`},
 		{"NATS", cmp.Or(at.nats, "inside, for the bridge only") + "   subject live.products.updated.42"},
 		{"Events", events},
-		{"Metrics", cmp.Or(at.admin, at.web) + "/metrics"},
+		{"Metrics", metrics},
 	}...)
 }
 

@@ -9,6 +9,7 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" default:"withargs" help:"Run the bridge, with NATS inside or connected to yours. The default."`
 	Publish publishCmd `cmd:"" help:"Publish one event, and wait until it is stored."`
 	Tail    tailCmd    `cmd:"" help:"Show events: live, and those of the past."`
+	Token   tokenCmd   `cmd:"" help:"Make a token for development, or look into one."`
 	Version versionCmd `cmd:"" help:"Show the version of the bridge and of what it is made of."`
 }
 
@@ -16,11 +17,13 @@ type cli struct {
 type serveCmd struct {
 	Listen      address  `group:"Browsers:" default:"127.0.0.1:8080" placeholder:"127.0.0.1:8080" help:"Where browsers connect: HTTP, WebSocket and SSE. Port 0 takes a free one."`
 	Origins     []string `group:"Browsers:" placeholder:"ORIGIN" help:"Web pages that may use the bridge: https://admin.example.com, https://*.example.com, or * for all. Pages served under the bridge's own host always may; without this flag and on a loopback address, so may all pages of this machine."`
-	Insecure    bool     `group:"Browsers:" help:"Listen on a public address though everybody who reaches it may read and publish every event."`
-	Console     bool     `group:"Browsers:" negatable:"" help:"Serve the console, a page that shows live events, replays and publishes, at /. On by itself where --listen is a loopback address."`
-	AdminListen address  `group:"Browsers:" placeholder:"HOST:PORT" help:"A second address for /metrics, /healthz and /readyz. /metrics is served there alone then."`
+	Insecure    bool     `group:"Browsers:" help:"Listen on a public address though no tokens are asked for, and everybody who reaches it may read and publish every event."`
+	Console     bool     `group:"Browsers:" negatable:"" help:"Serve the console, a page that shows live events, replays and publishes, at /. On by itself where --listen is a loopback address and no tokens are asked for."`
+	AdminListen address  `group:"Browsers:" placeholder:"HOST:PORT" help:"A second address for /metrics, /healthz and /readyz. /metrics is served there alone then, and nowhere else where tokens are asked for."`
 	TLSCert     string   `name:"tls-cert" group:"Browsers:" placeholder:"FILE" help:"Certificate chain (PEM) to serve https:// and wss:// with."`
 	TLSKey      string   `name:"tls-key" group:"Browsers:" placeholder:"FILE" help:"The certificate's private key (PEM)."`
+
+	tokenFlags
 
 	NATSListen address `name:"nats-listen" group:"NATS inside the bridge:" default:"127.0.0.1:4222" placeholder:"127.0.0.1:4222" help:"Where services connect to publish. Port 0 takes a free one."`
 	NATSConfig string  `name:"nats-config" group:"NATS inside the bridge:" placeholder:"FILE" help:"A configuration of nats-server for it, such as a copy of nats.conf. --nats-listen and --store-dir overrule the file only if they are given."`
@@ -65,7 +68,7 @@ Try it out, with everything inside:
 
 A bridge in front of your NATS, behind your reverse proxy:
 
-    bridge --nats-url nats://nats:4222 --nats-creds bridge.creds --origins https://admin.example.com
+    bridge --nats-url nats://nats:4222 --nats-creds bridge.creds --origins https://admin.example.com --jwks-url https://login.example.com/jwks.json
 
 Exit status: 0 after a clean drain, 1 when something failed at run time, 2 for wrong or contradictory settings.`
 }
@@ -140,6 +143,53 @@ func (*tailCmd) Help() string {
 Events about no particular record match whatever the id. The flags of the connection are also environment variables, such as LIVEBRIDGE_NATS_URL. Colours are off where NO_COLOR is set. Ctrl-C ends it.
 
 Exit status: 0 when stopped or done, 1 when something failed or, with --no-follow, events are missing, 2 for wrong usage.`
+}
+
+// tokenCmd makes tokens, and looks into them.
+type tokenCmd struct {
+	Mint    mintCmd    `cmd:"" default:"withargs" help:"Make a token and print it. The default."`
+	Inspect inspectCmd `cmd:"" help:"Show what a token says, and with a secret or key whether it is accepted."`
+}
+
+// mintCmd makes a token.
+type mintCmd struct {
+	SecretFile string   `once:"" required:"" group:"Token:" placeholder:"FILE" help:"The secret that the bridge is given with --jwt-secret-file."`
+	Sub        string   `once:"" group:"Token:" placeholder:"TEXT" help:"Whose token it is."`
+	Subscribe  []string `once:"" sep:"none" group:"Token:" placeholder:"PATTERN" help:"What may be subscribed to: resource.type.id, with * for any one of them, or > at the end for all the rest, such as products.>. It may be given several times, as may --deny and --publish."`
+	Deny       []string `once:"" sep:"none" group:"Token:" placeholder:"PATTERN" help:"What of it is not delivered."`
+	Publish    []string `once:"" sep:"none" group:"Token:" placeholder:"PATTERN" help:"What may be published."`
+	History    string   `once:"" group:"Token:" placeholder:"24h" help:"How far back events may be replayed; 0s = not at all. Default: as far as they are stored."`
+	Expires    span     `once:"" group:"Token:" default:"1h" placeholder:"1h" help:"How long it is valid."`
+	Issuer     string   `once:"" group:"Token:" placeholder:"TEXT" help:"The claim iss, for a bridge with --jwt-issuer."`
+	Audience   string   `once:"" group:"Token:" placeholder:"TEXT" help:"The claim aud, for a bridge with --jwt-audience."`
+}
+
+// Help implements [kong.HelpProvider].
+func (*mintCmd) Help() string {
+	return `For development and tests. In production your backend makes tokens, for the user who is logged in: docs/security.md has it in Go and Node.
+
+    bridge token --secret-file jwt.secret --sub alice --subscribe 'products.>' --deny 'products.*.7' --publish 'products.>' --history 24h --expires 1h
+
+The secret has 32 bytes or more, in a file that nobody else may read: openssl rand -base64 48 > jwt.secret && chmod 600 jwt.secret
+
+Exit status: 0 printed, 1 when the secret cannot be read or used, 2 for wrong usage.`
+}
+
+// inspectCmd shows what a token says.
+type inspectCmd struct {
+	SecretFile string `once:"" group:"Verify:" placeholder:"FILE" help:"Check the token as a bridge with this --jwt-secret-file does."`
+	KeyFile    string `once:"" group:"Verify:" placeholder:"FILE" help:"Check the token as a bridge with this --jwt-key-file does."`
+	Issuer     string `once:"" group:"Verify:" placeholder:"TEXT" help:"… and this --jwt-issuer."`
+	Audience   string `once:"" group:"Verify:" placeholder:"TEXT" help:"… and this --jwt-audience."`
+}
+
+// Help implements [kong.HelpProvider].
+func (*inspectCmd) Help() string {
+	return `It reads the token from stdin, so that it stands in no list of processes and in no shell's history. A token that was shown to others should not be used any more.
+
+    bridge token inspect --secret-file jwt.secret < token.txt
+
+Exit status: 0 shown, and accepted where that was to be checked; 1 not accepted; 2 for wrong usage.`
 }
 
 // versionCmd shows the version.

@@ -9,7 +9,7 @@ import (
 
 // check refuses settings that are wrong by themselves or contradict each other, before anything is started.
 func (c *serveCmd) check(set sources) error {
-	for _, check := range []func(sources) error{c.checkNATS, c.checkAddresses, c.checkTLS, c.checkStream, c.checkLimits} {
+	for _, check := range []func(sources) error{c.checkNATS, c.tokenFlags.check, c.checkConsole, c.checkAddresses, c.checkTLS, c.checkStream, c.checkLimits} {
 		if err := check(set); err != nil {
 			return err
 		}
@@ -75,13 +75,22 @@ func pair(set sources, flag, value, other, otherValue string) error {
 	return nil
 }
 
+// checkConsole refuses a page that could not connect.
+func (c *serveCmd) checkConsole(set sources) error {
+	if how, given := set["console"]; given && c.Console && c.asked() {
+		return usage("leave out "+how+": the console has no place for a token; bridge tail shows events",
+			"%s and tokens contradict each other", how)
+	}
+	return nil
+}
+
 func (c *serveCmd) checkTLS(set sources) error {
 	return pair(set, "tls-cert", c.TLSCert, "tls-key", c.TLSKey)
 }
 
 func (c *serveCmd) checkAddresses(set sources) error {
-	if !c.Listen.loopback() && !c.Insecure {
-		return usage("listen on 127.0.0.1 behind a reverse proxy that checks who comes, or add --insecure where the network is trusted",
+	if !c.Listen.loopback() && !c.Insecure && !c.asked() {
+		return usage("ask for tokens (--jwt-secret-file, --jwt-key-file or --jwks-url), listen on 127.0.0.1 behind a reverse proxy that checks who comes, or add --insecure where the network is trusted",
 			"%s %s is a public address: everybody who reaches it could read and publish every event", name(set, "listen"), c.Listen)
 	}
 	used := map[address]string{}

@@ -63,7 +63,7 @@ func (p *program) parse(args []string) (command, error) {
 		return nil, p.parseError(env, err)
 	}
 	p.set = sourcesOf(kctx, env)
-	switch name := kctx.Selected().Name; name {
+	switch name := path(kctx); name {
 	case "serve":
 		if err := unknownVariables(p.env, k.Model.Node); err != nil {
 			return nil, err
@@ -73,12 +73,19 @@ func (p *program) parse(args []string) (command, error) {
 		return &c.Publish, nil
 	case "tail":
 		return &c.Tail, nil
+	case "token mint":
+		return &c.Token.Mint, nil
+	case "token inspect":
+		return &c.Token.Inspect, nil
 	case "version":
 		return &c.Version, nil
 	default:
 		return nil, fmt.Errorf("command %s", name)
 	}
 }
+
+// path is the selected command with those that it is part of, such as "token inspect".
+func path(k *kong.Context) string { return strings.TrimPrefix(k.Selected().FullPath(), "bridge ") }
 
 // parseError words what kong refuses; where the value came from the environment, it names the variable.
 func (p *program) parseError(env *envResolver, err error) error {
@@ -96,10 +103,10 @@ func (p *program) parseError(env *envResolver, err error) error {
 	}
 	hint := "bridge serve --help lists the flags" // which a command line without a command is about
 	if pe, ok := err.(*kong.ParseError); ok && pe.Context != nil && pe.Context.Selected() != nil {
-		hint = "bridge " + pe.Context.Selected().Name + " --help shows how it is called"
+		hint = "bridge " + path(pe.Context) + " --help shows how it is called"
 	}
 	if strings.HasPrefix(text, "unexpected argument") && strings.HasPrefix(hint, "bridge serve") {
-		hint = "the commands are serve, publish, tail and version: bridge --help says what they do"
+		hint = "the commands are serve, publish, tail, token and version: bridge --help says what they do"
 	}
 	return usage(hint, "%s", text)
 }

@@ -29,6 +29,10 @@ func (c *serveCmd) run(ctx context.Context, p *program) error {
 		return err
 	}
 	log := newLogger(p.stderr, c.LogLevel, c.LogFormat)
+	verifier, err := c.verifier(ctx, log, p.set)
+	if err != nil {
+		return stopped(ctx, err)
+	}
 	l, err := c.listen()
 	if err != nil {
 		return err
@@ -44,7 +48,7 @@ func (c *serveCmd) run(ctx context.Context, p *program) error {
 		return stopped(ctx, err)
 	}
 	defer events.Close()
-	srv, err := c.server(n, events, log, p.set)
+	srv, err := c.server(n, events, verifier, log, p.set)
 	if err != nil {
 		return err
 	}
@@ -184,7 +188,7 @@ func streamProblem(err error) error {
 }
 
 // server makes the bridge proper.
-func (c *serveCmd) server(n *natsSide, events *replay.Log, log *slog.Logger, set sources) (*bridge.Server, error) {
+func (c *serveCmd) server(n *natsSide, events *replay.Log, verifier bridge.TokenVerifier, log *slog.Logger, set sources) (*bridge.Server, error) {
 	publisher, err := publish.New(n.nc, publish.Options{Stream: c.Stream})
 	if err != nil {
 		return nil, err
@@ -200,7 +204,7 @@ func (c *serveCmd) server(n *natsSide, events *replay.Log, log *slog.Logger, set
 		Rate: c.FrameRate, Burst: c.FrameBurst, Connections: c.MaxConnections, Outbox: int(c.MaxOutbox),
 		Body: max(16<<20, 2*int(c.MaxPayload)),
 		Ping: time.Duration(c.Ping), ConnectTimeout: time.Duration(c.ConnectTimeout),
-		Origins: c.Origins, LoopbackOrigins: c.Listen.loopback() && len(c.Origins) == 0,
+		Auth: verifier, Origins: c.Origins, LoopbackOrigins: c.Listen.loopback() && len(c.Origins) == 0,
 		PrivateMetrics: !c.AdminListen.isZero(),
 		Console:        c.console(set), ConsoleNATS: n.url,
 	})
@@ -211,7 +215,7 @@ func (c *serveCmd) console(set sources) bool {
 	if _, given := set["console"]; given {
 		return c.Console
 	}
-	return c.Listen.loopback()
+	return c.Listen.loopback() && !c.asked()
 }
 
 // serving is the bridge while it serves.

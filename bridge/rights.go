@@ -1,0 +1,66 @@
+package bridge
+
+import (
+	"slices"
+
+	"github.com/livebridge/livebridge/protocol"
+)
+
+// shows says whether an event may be delivered to this session, by the token that it has now. It is called by the log, for every event
+// that one of its subscriptions matches.
+func (s *session) shows(subject string) bool {
+	shows := s.rights.Load().shows
+	return shows == nil || shows(subject)
+}
+
+// admit verifies a token of this session. The error closes the connection; the client has been told why.
+func (s *session) admit(token string) (*access, error) {
+	if token != "" {
+		a, err := s.srv.admit(token)
+		if err == nil {
+			return a, nil
+		}
+		s.log.Info("token refused", "error", err)
+	}
+	_ = s.tell("", "", unauthorized(token != ""))
+	return nil, closing{code: protocol.CloseUnauthorized}
+}
+
+// renew puts a fresh token in the place of the present one. What it does not cover any more ends; from the answer on, nothing is delivered
+// that it does not allow.
+func (s *session) renew(token string) error {
+	if s.srv.cfg.Auth == nil {
+		return nil
+	}
+	a, err := s.admit(token)
+	if err != nil {
+		return err
+	}
+	if a.Subject != s.rights.Load().Subject {
+		return s.tell("", "", protocol.Errorf(protocol.Forbidden, "the fresh token is another user's: the connection keeps the one it has; open another for that user"))
+	}
+	s.rights.Store(a)
+	s.forgetFailed()
+	var ended [][]byte
+	for _, name := range s.uncovered(a) {
+		s.stop(s.subs[name])
+		e := notCovered()
+		e.Sub = name
+		s.srv.metrics.refused(e.Code)
+		ended = append(ended, protocol.AppendError(nil, e), protocol.AppendUnsubscribed(nil, name))
+	}
+	s.sayConnected(ended)
+	s.log.Debug("token renewed", "ended", len(ended)/2)
+	return nil
+}
+
+// uncovered are the names of the subscriptions that ask for more than is allowed.
+func (s *session) uncovered(a *access) (names []string) {
+	for name, e := range s.subs {
+		if !a.MaySubscribe(e.asks) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
