@@ -47,7 +47,7 @@ func (s *Server) newConn(id string, nc net.Conn, f framing, remote string) *conn
 	}
 	if tcp, ok := under.(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(sendBuffer)
-		if under == nc {
+		if under == nc && canTry {
 			c.raw, _ = tcp.SyscallConn()
 		}
 	}

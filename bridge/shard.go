@@ -37,7 +37,7 @@ func newShard(srv *Server) *shard {
 	sh := &shard{srv: srv, wake: make(chan struct{}, 1), buf: make([]byte, 0, writeMax+frameMax)}
 	sh.turned.L = &sh.mu
 	sh.try = func(fd uintptr) bool {
-		sh.n, sh.tryErr = syscall.Write(int(fd), sh.out)
+		sh.n, sh.tryErr = tryWrite(fd, sh.out)
 		return true
 	}
 	return sh
