@@ -40,7 +40,7 @@ type consumerConfig struct {
 
 // consume creates a consumer. The caller must call close.
 func (s *stream) consume(ctx context.Context, cfg consumerConfig) (*consumer, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*apiTimeout)
+	ctx, cancel := s.asking(ctx, 2*apiTimeout)
 	defer cancel()
 	c := &consumer{st: s, inbox: s.nc.NewInbox(), msgs: make(chan *nats.Msg, cfg.queue+64), name: "livebridge-" + cfg.purpose + "-" + nuid.Next()}
 	sub, err := s.nc.ChanSubscribe(c.inbox+".*", c.msgs)

@@ -29,6 +29,7 @@ type Page struct {
 // History reads up to limit events that match, and no more than about maxBytes of them, from a start on; [Now] gives none. The error is
 // a [*LostError] where that cannot be done without a gap, or wraps [ErrUnavailable].
 func (l *Log) History(ctx context.Context, set *subjects.Set, view View, start Start, limit, maxBytes int) (Page, error) {
+	l.catchUp(ctx)
 	r, err := l.replayer(ctx, set, view, start, maxBytes)
 	if err != nil {
 		return Page{}, err
@@ -58,6 +59,16 @@ func (l *Log) History(ctx context.Context, set *subjects.Set, view View, start S
 			page.Next = head
 			return page, nil
 		}
+	}
+}
+
+// catchUp waits, not for long, until the tail has read what is stored by now: who reads history after a publish was acknowledged expects
+// to find the event in it.
+func (l *Log) catchUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	if st, err := l.watch.fresh(ctx); err == nil {
+		_ = l.await(ctx, func() bool { return l.inc != st.inc || l.win.head.seq >= st.last.seq })
 	}
 }
 

@@ -2,11 +2,14 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/livebridge/livebridge/subjects"
 )
 
 // An order is a sink that wants every sequence after its start, and says so as soon as one is missing or comes twice.
@@ -67,16 +70,18 @@ func (o *order) Wait(ctx context.Context) error { return ctx.Err() }
 // Subscriptions that begin and end as fast as they can, in a log whose head moves as fast as it can: the seam is passed thousands of
 // times, and often in the midst of a delivery.
 func TestSeamUnderLoad(t *testing.T) {
-	l := bareLog(1 << 40)
-	l.ctx, l.cfg = t.Context(), Config{MaxReplay: 1 << 40}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	l := bareLog(256 << 20)
+	l.ctx, l.cfg = ctx, Config{MaxReplay: 1 << 40}
 	fill(l, 1000)
-	began, stop := time.Now(), make(chan struct{})
+	began := time.Now()
 	var feeder, subscribers sync.WaitGroup
-	feeder.Go(func() { feed(l, stop) })
+	feeder.Go(func() { feed(ctx, l) })
 	for range 4 {
 		subscribers.Go(func() {
 			for i := uint64(0); i < 3000 && time.Since(began) < 4*time.Second; i++ {
-				if err := passTheSeam(t, l, i%3*20); err != nil {
+				if err := passTheSeam(l, set(t, everything), i%3*20); err != nil {
 					t.Error(err)
 					return
 				}
@@ -84,50 +89,48 @@ func TestSeamUnderLoad(t *testing.T) {
 		})
 	}
 	subscribers.Wait()
-	close(stop)
+	cancel()
 	feeder.Wait()
 	if len(l.live) != 0 || len(l.routes.byPat) != 0 {
 		t.Errorf("%d subscriptions and %d patterns are left", len(l.live), len(l.routes.byPat))
 	}
 }
 
-func feed(l *Log, stop <-chan struct{}) {
-	for seq := l.win.head.seq + 1; ; {
+func feed(ctx context.Context, l *Log) {
+	for seq := l.win.head.seq + 1; ctx.Err() == nil; runtime.Gosched() {
 		var some []*Event
 		for range 1 + seq%40 {
 			some = append(some, &Event{Seq: seq, Stored: int64(seq), Subject: "live.a.b.c"})
 			seq++
 		}
-		select {
-		case <-stop:
-			return
-		default:
-			l.append(some)
-			runtime.Gosched()
-		}
+		l.append(some)
 	}
 }
 
 // passTheSeam subscribes so many events before the head, sees some live events, and leaves.
-func passTheSeam(t *testing.T, l *Log, back uint64) error {
+func passTheSeam(l *Log, all *subjects.Set, back uint64) error {
 	o := &order{seen: make(chan struct{})}
 	var sub *Subscription
 	if back == 0 {
 		var err error
-		if sub, err = l.Subscribe(o, SubscribeOptions{Set: set(t, everything)}); err != nil {
+		if sub, err = l.Subscribe(o, SubscribeOptions{Set: all}); err != nil {
 			return err
 		}
 	} else {
 		ctx, cancel := context.WithCancel(l.ctx)
-		sub = &Subscription{log: l, set: set(t, everything), sink: o, exact: true, cancel: cancel}
-		r := &replayer{log: l, set: sub.set, chunk: 2000}
+		sub = &Subscription{log: l, set: all, sink: o, exact: true, cancel: cancel}
+		r := &replayer{log: l, set: sub.set, chunk: defaultChunk}
 		l.mu.Lock()
 		r.begin(Cursor{seq: l.win.head.seq - back})
 		l.mu.Unlock()
 		sub.notice(ctx, Notice{Kind: Subscribed, At: r.at})
 		sub.replay(ctx, r)
 	}
-	<-o.seen
-	sub.Close()
-	return o.wrong
+	defer sub.Close()
+	select {
+	case <-o.seen:
+		return o.wrong
+	case <-l.ctx.Done():
+		return errors.New("still not live")
+	}
 }

@@ -238,7 +238,7 @@ func (l *Log) observed(st state) {
 
 // maxHoles is how many messages deleted from between are kept count of one by one. Where there are more, new ones that appear while the
 // stream's front passes as many old ones go unnoticed.
-const maxHoles = 100_000
+const maxHoles = 10_000
 
 // unclear says whether messages have been deleted from between since they were last asked for.
 func (l *Log) unclear(st state) bool {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/livebridge/livebridge/subjects"
 )
 
@@ -27,6 +29,8 @@ type reader struct {
 	end  uint64  // the stream ended here or beyond when messages were last asked for
 	done bool    // there were no more then
 	held *stored // read, but not yet handed out
+
+	changed chan nats.Status // the connection is another one: what was asked for does not come any more
 }
 
 // read makes a reader of what is stored after pos, of a stream that ends at end or beyond. It waits for a slot. The caller must call close.
@@ -36,19 +40,22 @@ func (l *Log) read(ctx context.Context, set *subjects.Set, pos, end uint64, head
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	changed := l.stream.nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED)
 	c, err := l.stream.consume(ctx, consumerConfig{
 		purpose: "replay", start: pos + 1, subjects: filters(set), headers: headers, queue: readBatch, inactive: readInactive,
 	})
 	if err != nil {
+		l.stream.nc.RemoveStatusListener(changed)
 		<-l.slots
 		return nil, err
 	}
 	l.stats.reading.Add(1)
-	return &reader{log: l, c: c, end: end, done: c.pending == 0}, nil
+	return &reader{log: l, c: c, end: end, done: c.pending == 0, changed: changed}, nil
 }
 
 func (r *reader) close() {
 	r.c.close()
+	r.log.stream.nc.RemoveStatusListener(r.changed)
 	r.log.stats.reading.Add(-1)
 	<-r.log.slots
 }
@@ -94,6 +101,8 @@ func (r *reader) message(ctx context.Context, end uint64) (stored, error) {
 			default:
 				return stored{}, err
 			}
+		case <-r.changed:
+			return stored{}, fmt.Errorf("%w: the connection to NATS changed", ErrUnavailable)
 		case <-lost.C:
 			return stored{}, fmt.Errorf("%w: no delivery for %s", ErrUnavailable, 2*apiTimeout)
 		case <-ctx.Done():

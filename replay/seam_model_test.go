@@ -129,6 +129,7 @@ type segment struct {
 	bridge   int
 	filter   subjects.Filter
 	set      *subjects.Set
+	view     View
 	start    Start
 	asked    int64  // when it was subscribed
 	head     Cursor // the log's head before
@@ -136,6 +137,9 @@ type segment struct {
 	finished bool   // it was open at the end, when everything had been published and handed out
 	items    []item
 }
+
+// wants says whether an event of that subject is to be given.
+func (s *segment) wants(subject string) bool { return s.set.Match(subject) && s.view.shows(subject) }
 
 // refused says that the start could not be honoured.
 func (s *segment) refused() bool {
@@ -228,7 +232,7 @@ func (r *reading) event(it item) error {
 		return fmt.Errorf("not the event that was stored there: %+v", f)
 	case f.life != r.life:
 		return fmt.Errorf("an event of life %d, but told of life %d", f.life, r.life)
-	case !r.set.Match(f.subject):
+	case !r.wants(f.subject):
 		return fmt.Errorf("%s does not match", f.subject)
 	case f.seq <= r.pos:
 		return fmt.Errorf("sequence %d after everything up to %d: twice, or out of order", f.seq, r.pos)
@@ -254,7 +258,7 @@ func (r *reading) complete(seq uint64, when int64) error {
 	for s := r.pos + 1; s < seq; s++ {
 		f := r.lives[r.life].facts[s-1]
 		gone := f.left != 0 && f.leaving <= when
-		if r.set.Match(f.subject) && (!gone || f.front && !open) {
+		if r.wants(f.subject) && (!gone || f.front && !open) {
 			return fmt.Errorf("sequence %d is missing, between %d and %d: %+v", s, r.pos, seq, *f)
 		}
 	}
@@ -314,7 +318,7 @@ func (r *reading) began(it item) error {
 	after, before := 0, 0 // those that can have been counted, and those that were stored all the time
 	for _, f := range r.lives[r.life].facts {
 		switch stays := f.left == 0 || f.leaving > it.when; {
-		case !r.set.Match(f.subject) || f.sent > it.when:
+		case !r.wants(f.subject) || f.sent > it.when:
 		case f.seq > r.pos:
 			if f.left == 0 || f.left >= r.asked {
 				after++

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -157,7 +158,14 @@ func (w *world) cursor() Cursor {
 }
 
 func (w *world) client(bridge int, f subjects.Filter, start Start) *client {
+	var view View
+	if w.rnd.IntN(4) == 0 {
+		view.Allows = func(subject string) bool {
+			return !strings.HasSuffix(subject, ".3") && !strings.HasSuffix(subject, "._")
+		}
+	}
 	return &client{world: w, changed: make(chan struct{}), segment: &segment{
+		view:   view,
 		bridge: bridge, filter: f, set: set(w.t, f), start: start, asked: w.model.now(), head: w.logs[bridge].Head(), most: w.kind.maxReplay,
 	}}
 }
@@ -167,7 +175,7 @@ func (w *world) subscribe(bridge int, f subjects.Filter, start Start) {
 	if w.rnd.IntN(3) == 0 {
 		c.gate = make(chan struct{}, 1000)
 	}
-	sub, err := w.logs[bridge].Subscribe(c, SubscribeOptions{Set: c.set, Start: start, Chunk: []int{0, 1, 500, 2000}[w.rnd.IntN(4)]})
+	sub, err := w.logs[bridge].Subscribe(c, SubscribeOptions{Set: c.set, View: c.view, Start: start, Chunk: []int{0, 1, 500, 2000}[w.rnd.IntN(4)]})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -250,7 +258,7 @@ func (w *world) history() {
 	c := w.client(bridge, w.filter(), start)
 	defer func() { w.done = append(w.done, c.segment) }()
 	for more := true; more; {
-		page, err := l.History(w.t.Context(), c.set, View{}, start, 1+w.rnd.IntN(40), 1+w.rnd.IntN(2000))
+		page, err := l.History(w.t.Context(), c.set, c.view, start, 1+w.rnd.IntN(40), 1+w.rnd.IntN(2000))
 		var lost *LostError
 		if lose := errors.As(err, &lost); err == nil && len(c.items) == 0 || lose && len(c.items) == 0 {
 			c.Notice(Notice{Kind: Subscribed, Recovered: !lose, At: start.After})

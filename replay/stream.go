@@ -173,6 +173,25 @@ func carriesAll(subject string) bool {
 	return false
 }
 
+// asking is a context for one request. It ends after a time, and when the connection changes: what was asked before is not answered any more.
+func (s *stream) asking(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	changed, done := s.nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED), make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-changed:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		cancel()
+		<-done
+		s.nc.RemoveStatusListener(changed)
+	}
+}
+
 // A state is what the stream's leader says of the stream at one moment.
 type state struct {
 	inc      uint64
@@ -186,7 +205,7 @@ type state struct {
 
 // state asks the leader; details also asks for the holes. The answer of a server that has just lost its leadership can be older than what was acknowledged.
 func (s *stream) state(ctx context.Context, details bool) (state, error) {
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	ctx, cancel := s.asking(ctx, apiTimeout)
 	defer cancel()
 	var r struct {
 		jetstream.StreamInfo
@@ -229,7 +248,7 @@ func (s *stream) nextTime(ctx context.Context, t time.Time) (position, error) {
 
 // find sends one STREAM.MSG.GET. Unlike a direct get it is always answered by the stream's leader.
 func (s *stream) find(ctx context.Context, body any) (position, error) {
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	ctx, cancel := s.asking(ctx, apiTimeout)
 	defer cancel()
 	var r struct {
 		Message *struct {
