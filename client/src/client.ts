@@ -393,6 +393,7 @@ export function createClient(options: ClientOptions): Client {
       }
       const user: User = { listener, onLive };
       sub.enter_(user);
+      open(); // also where it shares one that a refusal for good has left waiting
       if (sub.live) queueMicrotask(() => tellLive(user));
       return {
         close() {

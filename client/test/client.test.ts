@@ -493,6 +493,17 @@ describe("reconnect", () => {
       assert.deepEqual([client.state, of("subscribe").length], ["live", 2]);
     });
 
+  test("refused for good, a subscription equal to one that waits is asking anew too", async () => {
+    make();
+    const [a, b] = [ear(), ear()];
+    client.subscribe({ resource: "a" }, a);
+    await live();
+    newest().drop(4403);
+    client.subscribe({ resource: "a" }, b);
+    await live();
+    assert.deepEqual([client.state, sockets.length, of("subscribe").length], ["live", 2, 1]);
+  });
+
   test("not while nobody is left", async () => {
     make();
     const handle = client.subscribe({ resource: "a" }, ear());

@@ -7,6 +7,7 @@ import * as hooks from "./cases/hooks.mjs";
 import * as numbers from "./cases/numbers.mjs";
 import * as outages from "./cases/outages.mjs";
 import * as provider from "./cases/provider.mjs";
+import * as tokens from "./cases/tokens.mjs";
 
 let bed;
 before(async () => {
@@ -19,10 +20,10 @@ afterEach(async (t) => {
   if (t.passed === false || t.error) await bed.browser.shoot(t.fullName ?? t.name);
   for (const page of bed.browser.context.pages()) await page.close();
   bed.api.delay = 0;
-  bed.api.tell = undefined;
+  bed.api.tell = bed.api.token = undefined;
   assert.deepEqual(bed.browser.outside, [], "a page asked for something that is not on this machine");
 });
 
 describe("refine", { concurrency: 1, timeout: 600_000 }, () => {
-  for (const { cases } of [hooks, provider, forms, outages, numbers]) cases(() => bed);
+  for (const { cases } of [hooks, provider, forms, outages, tokens, numbers]) cases(() => bed);
 });

@@ -12,6 +12,8 @@ export interface Settings {
   /** false: the provider does not get the QueryClient. */
   queryClient?: boolean;
   strict?: boolean;
+  /** The client gets its tokens from the API. */
+  tokens?: boolean;
 }
 
 export const settings = (window as unknown as { settings: Settings }).settings;
@@ -24,4 +26,6 @@ export const log = {
   shown: [] as { who: string; text: string; at: number }[],
   errors: [] as string[],
   states: [] as string[],
+  /** Codes with which the client's WebSockets were closed; only with `tokens`. */
+  closed: [] as number[],
 };

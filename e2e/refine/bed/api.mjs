@@ -19,6 +19,10 @@ export async function startApi() {
     reads: [],
     /** What the pages changed since clear(): method, path, body, origin. */
     writes: [],
+    /** What mints: gives the text of a token, or the status of a refusal. */
+    token: undefined,
+    /** Why the pages asked for tokens since clear(). */
+    asked: [],
     failed: 0,
     last: 0,
     tell: undefined,
@@ -29,7 +33,7 @@ export async function startApi() {
     },
     get: (resource, id) => table(resource).get(String(id)),
     clear() {
-      [api.reads, api.writes, api.failed] = [[], [], 0];
+      [api.reads, api.writes, api.asked, api.failed] = [[], [], [], 0];
     },
     /** Waits until nothing has been asked for so many ms. */
     async quiet(ms = 300) {
@@ -61,6 +65,11 @@ export async function startApi() {
     if (!pathname.startsWith("/api/")) {
       const file = /^\/assets\//.test(pathname) ? pathname : "/index.html";
       return send(200, readFileSync(join(api.folder, file)), types[extname(file)]);
+    }
+    if (pathname == "/api/token") {
+      api.asked.push(searchParams.get("why"));
+      const token = api.token?.() ?? 503;
+      return typeof token == "number" ? send(token, "no token") : send(200, token, "text/plain");
     }
     api.last = Date.now();
     response.on("close", () => response.writableFinished || api.failed++);

@@ -32,7 +32,7 @@ export async function startBed() {
       for (const f of closers.reverse()) await f();
       // Failures leave their pictures.
       const kept = existsSync(join(dir, "failures"));
-      for (const name of kept ? ["production", "development", "store", "bridge", "nats-server", "nats"] : [""]) rmSync(join(dir, name), { recursive: true, force: true });
+      for (const name of kept ? ["production", "development", "store", "bridge", "nats-server", "nats", "guarded", "jwt.secret"] : [""]) rmSync(join(dir, name), { recursive: true, force: true });
     },
     /** Opens a page; `settings` as in app/bed.ts. */
     open: (path, settings = {}) => bed.browser.open(bed.api.url + path, { url: bed.net.ws, ...settings }),
