@@ -32,6 +32,7 @@ function count(page, method, path) {
 
 async function edit(page, id, label, value) {
   await page.goto(`/products/edit/${id}`);
+  await until("the record fills the form", async () => (await field(page, label).inputValue()) !== "");
   await field(page, label).fill(value);
   await page.getByRole("button", { name: "Save" }).click();
   await page.waitForURL("**/products");
@@ -76,6 +77,7 @@ test("a window leaves out the echo of its own change", async () => {
 
 test("a form keeps what is typed, says what changed meanwhile and takes it over", async () => {
   await tom.goto("/products/edit/5");
+  await until("the record fills the form", async () => (await field(tom, "Price").inputValue()) === "42.90");
   await field(tom, "Description").fill("Tom is typing this.");
   await edit(eva, 5, "Price", "47");
   const notice = tom.getByTestId("meanwhile");
