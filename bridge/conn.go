@@ -1,12 +1,15 @@
 package bridge
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/livebridge/livebridge/protocol"
 )
 
 // A conn is one connection to a browser, WebSocket or SSE, after its handshake. Its reader goroutine owns it.
@@ -19,6 +22,7 @@ type conn struct {
 	framing framing
 	out     outbox
 	log     *slog.Logger
+	opened  time.Time
 
 	closeOnce  sync.Once
 	peerClosed atomic.Bool // the peer has sent its close frame
@@ -40,7 +44,7 @@ const (
 )
 
 func (s *Server) newConn(id string, nc net.Conn, f framing, remote string) *conn {
-	c := &conn{srv: s, id: id, net: nc, framing: f, log: s.log.With("session", id, "remote", remote)}
+	c := &conn{srv: s, id: id, net: nc, framing: f, log: s.log.With("session", id, "remote", remote), opened: time.Now()}
 	under := nc
 	if tls, ok := nc.(interface{ NetConn() net.Conn }); ok {
 		under = tls.NetConn()
@@ -55,6 +59,23 @@ func (s *Server) newConn(id string, nc net.Conn, f framing, remote string) *conn
 	c.out.conn, c.out.limit = c, s.cfg.Outbox
 	c.out.lastWrite.Store(time.Now().UnixNano())
 	return c
+}
+
+// ended writes into the log how the connection ended. Ends that somebody should look into, if there are many, are told without being asked
+// for: a peer that was too slow, silent or too busy, and a bug.
+func (c *conn) ended() {
+	c.out.mu.Lock()
+	code := c.out.code
+	c.out.mu.Unlock()
+	level := slog.LevelDebug
+	switch code {
+	case 0:
+		code = closeAbnormal
+	case protocol.CloseSlow, protocol.CloseTimeout, protocol.CloseTooMany, protocol.CloseInternal:
+		level = slog.LevelInfo
+	}
+	c.log.Log(context.Background(), level, "disconnected", "code", int(code), "why", code.String(),
+		"lived", time.Since(c.opened).Round(time.Millisecond).String(), "head", c.srv.cfg.Log.Head().String())
 }
 
 // cut closes the connection at once. It may be called by anyone, any number of times; the reader notices and ends it.

@@ -18,6 +18,7 @@ type metrics struct {
 	limited       prometheus.Counter
 	published     prometheus.Counter
 	publishFailed prometheus.Counter
+	publishTime   prometheus.Histogram
 }
 
 func newMetrics(reg prometheus.Registerer, log *replay.Log) (*metrics, error) {
@@ -29,12 +30,16 @@ func newMetrics(reg prometheus.Registerer, log *replay.Log) (*metrics, error) {
 		limited:       prometheus.NewCounter(prometheus.CounterOpts{Name: "livebridge_frames_limited_total", Help: "Frames over a connection's rate."}),
 		published:     prometheus.NewCounter(prometheus.CounterOpts{Name: "livebridge_published_total", Help: "Messages that the bridge published and JetStream acknowledged."}),
 		publishFailed: prometheus.NewCounter(prometheus.CounterOpts{Name: "livebridge_publish_failures_total", Help: "Publish requests that were not acknowledged."}),
+		publishTime: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "livebridge_publish_seconds", Help: "Time from a publish request to JetStream's acknowledgement.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+		}),
 	}
 	for _, kind := range []string{"ws", "sse"} {
 		m.connections.WithLabelValues(kind)
 		m.opened.WithLabelValues(kind)
 	}
-	for _, c := range []prometheus.Collector{m.connections, m.opened, m.closes, m.errors, m.limited, m.published, m.publishFailed, logCollector{log}} {
+	for _, c := range []prometheus.Collector{m.connections, m.opened, m.closes, m.errors, m.limited, m.published, m.publishFailed, m.publishTime, logCollector{log}} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -57,6 +62,8 @@ type logCollector struct{ log *replay.Log }
 
 var (
 	descHead      = prometheus.NewDesc("livebridge_tail_head_sequence", "Stream sequence up to which the tail has read.", nil, nil)
+	descLag       = prometheus.NewDesc("livebridge_tail_lag_events", "Sequences between the stream's newest message and the head, as last seen.", nil, nil)
+	descLate      = prometheus.NewDesc("livebridge_tail_late_seconds", "Time from the storing of the newest event that was handed on until that.", nil, nil)
 	descReady     = prometheus.NewDesc("livebridge_tail_ready", "1 while the tail follows the stream.", nil, nil)
 	descQuiet     = prometheus.NewDesc("livebridge_tail_quiet_seconds", "Seconds since the stream was last heard of.", nil, nil)
 	descRestarts  = prometheus.NewDesc("livebridge_tail_restarts_total", "Times that the tail resumed from its head.", nil, nil)
@@ -88,6 +95,8 @@ func (c logCollector) Collect(ch chan<- prometheus.Metric) {
 		ready = 1
 	}
 	gauge(descHead, float64(s.Head))
+	gauge(descLag, float64(s.Lag))
+	gauge(descLate, s.Late.Seconds())
 	gauge(descReady, ready)
 	gauge(descQuiet, s.SinceStreamWasSeen.Seconds())
 	count(descRestarts, s.TailRestarts)

@@ -87,7 +87,7 @@ func TestMetrics(t *testing.T) {
 	}
 	labels := regexp.MustCompile(`(?m)^livebridge_[a-z_]+\{([a-z]+)="([^"]*)"\}`)
 	for _, m := range labels.FindAllStringSubmatch(text, -1) {
-		if !slices.Contains([]string{"kind", "code", "reason"}, m[1]) || len(m[2]) > 20 {
+		if !slices.Contains([]string{"kind", "code", "reason", "le"}, m[1]) || len(m[2]) > 20 {
 			t.Errorf("label %s=%q", m[1], m[2])
 		}
 	}

@@ -26,10 +26,11 @@ type outbox struct {
 	writing  bool          // a shard, or a goroutine of its own, is writing or about to
 	stalled  bool          // … and it is a goroutine of its own: the peer takes no more for now
 	control  control
-	closing  bool // nothing is queued any more; the close frame goes last
-	slow     bool // … and what was queued is dropped
-	closed   bool // the close frame has been taken, or the connection is gone
-	sent     bool // the close frame has been written
+	closing  bool               // nothing is queued any more; the close frame goes last
+	code     protocol.CloseCode // … and why; 0 = the peer has gone
+	slow     bool               // … and what was queued is dropped
+	closed   bool               // the close frame has been taken, or the connection is gone
+	sent     bool               // the close frame has been written
 }
 
 // slices of items, so that an idle connection holds none and a busy one allocates none.
@@ -151,7 +152,7 @@ func (o *outbox) ask(change func(*control)) {
 func (o *outbox) close(code protocol.CloseCode) {
 	o.ask(func(c *control) {
 		c.close, c.code = true, code
-		o.end()
+		o.end(code)
 		o.conn.srv.metrics.closed(code)
 	})
 }
@@ -167,7 +168,7 @@ func (o *outbox) expire(text []byte) {
 	case text != nil && o.bytes == 0:
 		o.add(item{text: &text})
 		o.control.close, o.control.code = true, protocol.CloseUnauthorized
-		o.end()
+		o.end(protocol.CloseUnauthorized)
 	default:
 		o.fail(protocol.CloseUnauthorized)
 		o.conn.hurry()
@@ -203,12 +204,14 @@ func (o *outbox) fail(code protocol.CloseCode) {
 	o.slow = true
 	putItems(o.items)
 	o.items = nil
-	o.end()
+	o.end(code)
 }
 
 // end lets nothing more be queued. The caller holds the lock.
-func (o *outbox) end() {
-	o.closing = true
+func (o *outbox) end(code protocol.CloseCode) {
+	if !o.closing {
+		o.closing, o.code = true, code
+	}
 	o.closeBy.CompareAndSwap(0, time.Now().Add(closeTime).UnixNano())
 	o.wake()
 }

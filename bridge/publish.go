@@ -24,12 +24,15 @@ func (s *Server) publish(ctx context.Context, events []protocol.Publish, origin 
 	if most := s.cfg.Limits.Publish; messages > most {
 		return nil, protocol.Errorf(protocol.TooMany, "%d messages, one for each id: a request may have %d", messages, most)
 	}
+	began := time.Now()
 	stored, err := s.cfg.Publisher.Publish(ctx, list...)
 	if err != nil {
 		s.metrics.publishFailed.Inc()
 		return nil, s.publishError(err)
 	}
+	s.storing.acknowledged()
 	s.metrics.published.Add(float64(messages))
+	s.metrics.publishTime.Observe(time.Since(began).Seconds())
 	return s.acks(ctx, stored), nil
 }
 
@@ -73,6 +76,9 @@ func (s *Server) publishError(err error) *protocol.Error {
 	var unavailable *publish.UnavailableError
 	if errors.As(err, &unavailable) && !unavailable.MaybeStored {
 		return protocol.Errorf(protocol.Unavailable, "the event store does not answer: nothing was stored, send the events again")
+	}
+	if errors.As(err, &unavailable) && s.cfg.Log.Ready() == nil {
+		s.storing.failed(s.cfg.Log.Stats().Head, time.Now())
 	}
 	if errors.Is(err, publish.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return protocol.Errorf(protocol.Unavailable, "the event store did not acknowledge: it may have stored the events all the same; send them again with the same key, and they are stored once")

@@ -219,7 +219,7 @@ func (c *earlyConn) Read(p []byte) (int, error) {
 
 func (s *Server) newSession(nc net.Conn, reads ws.Conn, remote string) *session {
 	ses := &session{
-		conn: s.newConn(newSessionID(), nc, wsFraming{}, remote), opened: time.Now(), subs: make(map[string]*entry),
+		conn: s.newConn(newSessionID(), nc, wsFraming{}, remote), subs: make(map[string]*entry),
 		reader:   ws.NewReader(reads, s.cfg.Limits.Frame, messageTimeout),
 		budget:   rate.NewLimiter(rate.Limit(s.cfg.Rate), s.cfg.Burst),
 		patience: rate.NewLimiter(rate.Limit(s.cfg.Rate), s.cfg.Burst),

@@ -49,6 +49,10 @@ type Config struct {
 	// ConsoleNATS is the address of NATS in the console's hints, such as nats://127.0.0.1:4222; "" = none. It is shown: no credentials.
 	ConsoleNATS string
 
+	// Health is asked by [Server.Ready] whether the store is well, where more is known of it than its answers say; nil = nothing more is
+	// known. It is called often and concurrently, and must not block.
+	Health func() error
+
 	Logger   *slog.Logger
 	Registry *prometheus.Registry // where the metrics go; nil = one of its own
 	// PrivateMetrics leaves /metrics to [Server.AdminHandler], so that browsers do not reach it.
@@ -93,6 +97,7 @@ type Server struct {
 	metrics *metrics
 	console *console // nil = off
 	tickets tickets
+	storing storing
 	ctx     context.Context
 	cancel  context.CancelFunc
 
@@ -273,14 +278,6 @@ func (s *Server) isDraining() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.draining
-}
-
-// Ready returns nil while the bridge can do its work, and otherwise why it cannot.
-func (s *Server) Ready() error {
-	if s.isDraining() {
-		return errors.New("the bridge is draining")
-	}
-	return s.cfg.Log.Ready()
 }
 
 // ticks looks after all connections every so often, so that none needs a timer of its own.

@@ -28,7 +28,6 @@ type session struct {
 	live      dedupe
 	publishes publishQueue
 
-	opened   time.Time
 	lastRead atomic.Int64 // Unix nanoseconds
 	behind   atomic.Int32 // subscriptions that are being replayed to
 
@@ -48,7 +47,11 @@ type closing struct {
 	answered bool // the client has sent its close frame
 }
 
-const closeNormal protocol.CloseCode = 1000
+// Codes of RFC 6455, section 7.4.1, besides those of the protocol.
+const (
+	closeNormal   protocol.CloseCode = 1000
+	closeAbnormal protocol.CloseCode = 1006 // never sent: the peer has gone without a close frame
+)
 
 func (c closing) Error() string { return c.code.String() }
 
@@ -99,6 +102,7 @@ func (s *session) end(err error) {
 func (s *session) forgotten() {
 	s.srv.forget(s.conn)
 	s.srv.metrics.connections.WithLabelValues("ws").Dec()
+	s.ended()
 }
 
 // read handles what the client sends until the connection ends, or until it is to be closed.
@@ -331,7 +335,7 @@ func (s *session) subscribe(m protocol.Message) *protocol.Error {
 		return s.srv.told(err)
 	}
 	e.its = its
-	s.log.Debug("subscribed", "sub", m.Sub, "resource", m.Subscribe.Resource, "types", len(m.Subscribe.Types), "ids", len(m.Subscribe.IDs))
+	s.log.Debug("subscribe", "sub", m.Sub, "resource", m.Subscribe.Resource, "types", len(m.Subscribe.Types), "ids", len(m.Subscribe.IDs), "after", m.Subscribe.Start.After)
 	return nil
 }
 

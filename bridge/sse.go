@@ -105,6 +105,7 @@ func (s *Server) serveSSE(nc net.Conn, remote string, head []byte, q query) {
 	mine.end()
 	its.Close()
 	c.out.kill()
+	c.ended()
 }
 
 // ignore reads to the end. Unlike io.Copy it holds no large buffer meanwhile.

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -48,6 +49,7 @@ type dedupe struct {
 
 // Notice implements [replay.Sink].
 func (s *subscription) Notice(n replay.Notice) {
+	s.debug(n)
 	s.send(s.says.notice(s, n))
 	if n.Kind != replay.Subscribed {
 		s.release()
@@ -56,6 +58,22 @@ func (s *subscription) Notice(n replay.Notice) {
 	if n.Kind == replay.Failed {
 		s.done(s)
 	}
+}
+
+// debug logs a notice. It may write with the log's lock held, which the debug level is worth, and no other.
+func (s *subscription) debug(n replay.Notice) {
+	log := s.conn.log
+	if !log.Enabled(context.Background(), slog.LevelDebug) {
+		return
+	}
+	attrs := []any{"sub", s.name, "cursor", n.At.String()}
+	if n.Reason != "" {
+		attrs = append(attrs, "reason", n.Reason)
+	}
+	if n.Err != nil {
+		attrs = append(attrs, "error", n.Err)
+	}
+	log.Debug(n.Kind.String(), attrs...)
 }
 
 // send queues a text for this subscription, unless it is over.

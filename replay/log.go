@@ -153,6 +153,9 @@ func (l *Log) headCursor() Cursor {
 // append takes what the tail has read, in order, and hands it to the live subscriptions. It lets others have the lock now and then.
 func (l *Log) append(events []*Event) {
 	const atOnce = 32
+	if len(events) > 0 {
+		l.stats.late.Store(time.Now().UnixNano() - events[len(events)-1].Stored)
+	}
 	for part := range slices.Chunk(events, atOnce) {
 		l.mu.Lock()
 		for _, e := range part {
@@ -209,6 +212,7 @@ func (l *Log) restart(st state, why Reason) {
 // begin places the head at the end of a stream as it is. The caller holds the lock, or is the only one to know the log.
 func (l *Log) begin(st state) {
 	l.inc, l.first, l.deleted, l.holes, l.gone = st.inc, st.first, st.deleted, st.holes, position{}
+	l.stats.end.Store(st.last.seq)
 	l.win.reset(st.last)
 }
 
@@ -219,6 +223,7 @@ func (l *Log) observed(st state) {
 	if st.inc != l.inc || st.first < l.first {
 		return
 	}
+	l.stats.end.Store(st.last.seq)
 	if st.first > l.first {
 		l.first = st.first
 		l.win.trim(st.first)

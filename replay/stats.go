@@ -8,7 +8,9 @@ import (
 
 // Stats is what a Log has counted since Open, and how it stands. Sequences and counts say nothing about who published what.
 type Stats struct {
-	Head, StreamFirst  uint64 // sequences
+	Head, StreamFirst  uint64        // sequences
+	Lag                uint64        // sequences from the head to the stream's end as last seen, at most some seconds ago
+	Late               time.Duration // from the store time of the newest event to when it was handed out; the clocks are two
 	WindowEvents       int
 	WindowBytes        int
 	WindowSpan         time.Duration // from the oldest to the newest event in the window
@@ -31,6 +33,8 @@ type counters struct {
 	expired, stream, limit            atomic.Uint64
 	tailRestarts, restarts, notEvents atomic.Uint64
 	lastComplaint                     atomic.Int64
+	end                               atomic.Uint64 // the stream's last sequence, as last seen
+	late                              atomic.Int64  // nanoseconds
 }
 
 func (c *counters) reset(why Reason) {
@@ -65,6 +69,10 @@ func (l *Log) Stats() Stats {
 		TailRestarts: l.stats.tailRestarts.Load(), Discontinuities: l.stats.restarts.Load(), SkippedNotAnEvent: l.stats.notEvents.Load(),
 		SinceStreamWasSeen: time.Since(time.Unix(0, l.tail.alive.Load())),
 	}
+	if end := l.stats.end.Load(); end > s.Head {
+		s.Lag = end - s.Head
+	}
+	s.Late = time.Duration(l.stats.late.Load())
 	if l.win.count > 0 {
 		s.WindowSpan = time.Duration(l.win.head.at - l.win.at(0).Stored)
 	}

@@ -46,6 +46,11 @@ const (
 	Failed                       // the start could not be looked up (Err); the subscription is over
 )
 
+// String is the kind in one word, for logs.
+func (k NoticeKind) String() string {
+	return [...]string{Subscribed: "subscribed", Live: "live", Reset: "reset", Failed: "failed"}[k]
+}
+
 // A Notice is what a subscription is told besides events.
 type Notice struct {
 	Kind      NoticeKind

@@ -198,6 +198,15 @@ func (e *embedded) portIsFree() error {
 	return ln.Close()
 }
 
+// health is an error where the server cannot store what it is given. After a failed write, such as on a full disk, that stays so until it
+// is started again, even when there is room.
+func (e *embedded) health() error {
+	if st := e.server.Healthz(&server.HealthzOptions{}); st.Error != "" {
+		return fmt.Errorf("NATS inside the bridge: %s: see that its disk has room, then start the bridge again", st.Error)
+	}
+	return nil
+}
+
 // connect connects the bridge to the server, within the process.
 func (e *embedded) connect(opts []nats.Option) (*nats.Conn, error) {
 	opts = append(opts, nats.InProcessServer(e.server))

@@ -146,6 +146,14 @@ func (c *serveCmd) openNATS(log *slog.Logger, set sources) (*natsSide, error) {
 	return n, nil
 }
 
+// health is what the NATS inside says of its store; nil with a NATS outside, which others look after.
+func (n *natsSide) health() func() error {
+	if n.inside == nil {
+		return nil
+	}
+	return n.inside.health
+}
+
 func (n *natsSide) close() {
 	n.nc.Close()
 	if n.inside != nil {
@@ -205,7 +213,7 @@ func (c *serveCmd) server(n *natsSide, events *replay.Log, verifier bridge.Token
 		Body: max(16<<20, 2*int(c.MaxPayload)),
 		Ping: time.Duration(c.Ping), ConnectTimeout: time.Duration(c.ConnectTimeout),
 		Auth: verifier, Origins: c.Origins, LoopbackOrigins: c.Listen.loopback() && len(c.Origins) == 0,
-		PrivateMetrics: !c.AdminListen.isZero(),
+		PrivateMetrics: !c.AdminListen.isZero(), Health: n.health(),
 		Console:        c.console(set), ConsoleNATS: n.url,
 	})
 }
