@@ -3,6 +3,7 @@ package docs_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -103,6 +104,23 @@ func metrics(t *testing.T, bin, page string) {
 	}
 	if wrong := without(written, exported); len(wrong) > 0 {
 		t.Errorf("configuration.md has %v, which the bridge does not export", wrong)
+	}
+	for _, path := range []string{"deploy/alerts.yml", "deploy/grafana.json", "docs/operations.md"} {
+		used := submatches(`(livebridge_[a-z_]+?)(?:_bucket|_sum|_count)?\b`, read(t, path))
+		if wrong := without(used, exported); len(used) == 0 || len(wrong) > 0 {
+			t.Errorf("%s uses %v, which the bridge does not export", path, wrong)
+		}
+	}
+}
+
+// TestAlerts holds the alert rules and their table in operations.md together, and the dashboard to be JSON.
+func TestAlerts(t *testing.T) {
+	rules, page := submatches(`(?m)^      - alert: (\w+)$`, read(t, "deploy/alerts.yml")), submatches("(?m)^\\| `(Livebridge\\w+)`", read(t, "docs/operations.md"))
+	if len(rules) < 5 || !slices.Equal(rules, page) {
+		t.Errorf("alerts.yml has %v, operations.md %v", rules, page)
+	}
+	if !json.Valid([]byte(read(t, "deploy/grafana.json"))) {
+		t.Error("grafana.json is not JSON")
 	}
 }
 
