@@ -104,6 +104,7 @@ type Reader struct {
 	fragments int
 	began     time.Time // when the first byte of what is under way came; zero = the connection is idle
 	armed     bool      // a read deadline is set
+	size      int       // bytes that Next has read
 	control   [maxControl]byte
 }
 
@@ -119,6 +120,7 @@ func (r *Reader) Next() (Op, []byte, error) {
 	if r.op == 0 && cap(r.message) > 4096 {
 		r.message = nil // an idle connection keeps no large buffer
 	}
+	r.size = 0
 	for {
 		if r.op == 0 {
 			r.idle()
@@ -145,6 +147,10 @@ func (r *Reader) Next() (Op, []byte, error) {
 		return op, r.message, nil
 	}
 }
+
+// Size is how many bytes the last call of Next has read: the message or control frame that it returned, with the headers of its frames,
+// however little was in them.
+func (r *Reader) Size() int { return r.size }
 
 type header struct {
 	op    Op
@@ -303,7 +309,7 @@ func (r *Reader) full(p []byte) error {
 			}
 		}
 		c := copy(p[n:], r.buf[r.from:r.to])
-		n, r.from = n+c, r.from+c
+		n, r.from, r.size = n+c, r.from+c, r.size+c
 		if r.began.IsZero() {
 			r.began = time.Now()
 		}

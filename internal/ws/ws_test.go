@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 )
 
@@ -376,5 +377,23 @@ func BenchmarkAppendHeader(b *testing.B) {
 	}
 	if !bytes.HasPrefix(dst, []byte{0x81, 127}) {
 		b.Fatal(dst)
+	}
+}
+
+// What each call has read is counted, headers included; all of them together have read everything.
+func TestSize(t *testing.T) {
+	parts := [][]byte{
+		frames(sent{op: Text, payload: "hello"}),
+		frames(sent{op: Ping}),
+		frames(sent{op: Text, more: true}, sent{more: true}, sent{op: Pong, payload: "x"}), // a message begins, a control frame comes
+		frames(sent{more: true}, sent{payload: strings.Repeat("x", 700)}),
+	}
+	for _, step := range []int{0, 1, 7} {
+		r := NewReader(&wire{raw: bytes.Join(parts, nil), step: step}, 1000, time.Hour)
+		for i, part := range parts {
+			if _, _, err := r.Next(); err != nil || r.Size() != len(part) {
+				t.Errorf("part %d: %d bytes, want %d (%v)", i, r.Size(), len(part), err)
+			}
+		}
 	}
 }
