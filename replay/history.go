@@ -30,7 +30,7 @@ type Page struct {
 // a [*LostError] where that cannot be done without a gap, or wraps [ErrUnavailable].
 func (l *Log) History(ctx context.Context, set *subjects.Set, view View, start Start, limit, maxBytes int) (Page, error) {
 	l.catchUp(ctx)
-	r, err := l.replayer(ctx, set, view, start, maxBytes)
+	r, err := l.replayer(ctx, nil, set, view, start, maxBytes)
 	if err != nil {
 		return Page{}, err
 	}

@@ -30,15 +30,15 @@ type reader struct {
 	done bool    // there were no more then
 	held *stored // read, but not yet handed out
 
+	turns   Turns            // of which it has one
 	changed chan nats.Status // the connection is another one: what was asked for does not come any more
 }
 
-// read makes a reader of what is stored after pos, of a stream that ends at end or beyond. It waits for a slot. The caller must call close.
-func (l *Log) read(ctx context.Context, set *subjects.Set, pos, end uint64, headers bool) (*reader, error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+// read makes a reader of what is stored after pos, of a stream that ends at end or beyond. It waits for its turn among those that share
+// turns, and then for a slot. The caller must call close.
+func (l *Log) read(ctx context.Context, turns Turns, set *subjects.Set, pos, end uint64, headers bool) (*reader, error) {
+	if err := l.queue(ctx, turns); err != nil {
+		return nil, err
 	}
 	changed := l.stream.nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED)
 	c, err := l.stream.consume(ctx, consumerConfig{
@@ -46,18 +46,18 @@ func (l *Log) read(ctx context.Context, set *subjects.Set, pos, end uint64, head
 	})
 	if err != nil {
 		l.stream.nc.RemoveStatusListener(changed)
-		<-l.slots
+		l.leave(turns)
 		return nil, err
 	}
 	l.stats.reading.Add(1)
-	return &reader{log: l, c: c, end: end, done: c.pending == 0, changed: changed}, nil
+	return &reader{log: l, c: c, end: end, done: c.pending == 0, turns: turns, changed: changed}, nil
 }
 
 func (r *reader) close() {
 	r.c.close()
 	r.log.stream.nc.RemoveStatusListener(r.changed)
 	r.log.stats.reading.Add(-1)
-	<-r.log.slots
+	r.log.leave(r.turns)
 }
 
 // filters are the subjects that a consumer is given: the set's own, or one that covers them where they are too many.

@@ -15,6 +15,7 @@ type replayer struct {
 	log   *Log
 	set   *subjects.Set
 	view  View
+	turns Turns
 	chunk int   // bytes of events taken at once
 	most  int   // events taken at once; 0 = as many as fit into chunk
 	since int64 // events stored before this time are left out, Unix nanoseconds; 0 = none
@@ -36,8 +37,8 @@ type resetError struct{ reason Reason }
 func (e resetError) Error() string { return "events are missing: " + string(e.reason) }
 
 // replayer finds the start. The caller must call close.
-func (l *Log) replayer(ctx context.Context, set *subjects.Set, view View, start Start, chunk int) (*replayer, error) {
-	r := &replayer{log: l, set: set, view: view, chunk: chunk}
+func (l *Log) replayer(ctx context.Context, turns Turns, set *subjects.Set, view View, start Start, chunk int) (*replayer, error) {
+	r := &replayer{log: l, turns: turns, set: set, view: view, chunk: chunk}
 	if err := r.resolve(ctx, start); err != nil {
 		r.close()
 		return nil, err
@@ -120,7 +121,7 @@ func (r *replayer) take() (events []*Event, all bool) {
 func (r *replayer) read(ctx context.Context, upTo uint64) ([]*Event, error) {
 	began := r.pos
 	if r.reader == nil {
-		rd, err := r.log.read(ctx, r.set, r.pos, upTo, false)
+		rd, err := r.log.read(ctx, r.turns, r.set, r.pos, upTo, false)
 		if err != nil {
 			return nil, err
 		}
@@ -175,7 +176,7 @@ func (r *replayer) pause(ctx context.Context, why error) {
 
 // scan finds the messages in (from, upTo] that match.
 func (r *replayer) scan(ctx context.Context, from, upTo uint64) ([]position, error) {
-	rd, err := r.log.read(ctx, r.set, from, upTo, true)
+	rd, err := r.log.read(ctx, r.turns, r.set, from, upTo, true)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

@@ -16,7 +16,8 @@ type Stats struct {
 	WindowSpan         time.Duration // from the oldest to the newest event in the window
 	Live               int           // live subscriptions
 	Replaying          int           // subscriptions that are being replayed to
-	Reading            int           // of them, those that read from JetStream now
+	Reading            int           // replays that read from JetStream now, those of history too
+	Waiting            int           // replays that wait for their turn to
 	Replayed           uint64        // events replayed
 	FromStream         uint64        // of them, those read from JetStream
 	Resets             map[Reason]uint64
@@ -28,7 +29,7 @@ type Stats struct {
 }
 
 type counters struct {
-	replaying, reading                atomic.Int64
+	replaying, reading, waiting       atomic.Int64
 	replayed, fromStream              atomic.Uint64
 	expired, stream, limit            atomic.Uint64
 	tailRestarts, restarts, notEvents atomic.Uint64
@@ -63,7 +64,7 @@ func (l *Log) Stats() Stats {
 	defer l.mu.Unlock()
 	s := Stats{
 		Head: l.win.head.seq, StreamFirst: l.first, WindowEvents: l.win.count, WindowBytes: l.win.bytes, Live: len(l.live),
-		Replaying: int(l.stats.replaying.Load()), Reading: int(l.stats.reading.Load()),
+		Replaying: int(l.stats.replaying.Load()), Reading: int(l.stats.reading.Load()), Waiting: int(l.stats.waiting.Load()),
 		Replayed: l.stats.replayed.Load(), FromStream: l.stats.fromStream.Load(),
 		Resets:       map[Reason]uint64{ReasonExpired: l.stats.expired.Load(), ReasonStream: l.stats.stream.Load(), ReasonLimit: l.stats.limit.Load()},
 		TailRestarts: l.stats.tailRestarts.Load(), Discontinuities: l.stats.restarts.Load(), SkippedNotAnEvent: l.stats.notEvents.Load(),

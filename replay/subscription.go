@@ -76,7 +76,8 @@ type Sink interface {
 type SubscribeOptions struct {
 	Set   *subjects.Set
 	Start Start
-	Chunk int // bytes of events that Replayed takes at once; at least one event is. 0 = 256 KiB
+	Chunk int   // bytes of events that Replayed takes at once; at least one event is. 0 = 256 KiB
+	Turns Turns // shared by subscriptions that are not to read from JetStream all at once; nil = this one waits for no others of its kind
 
 	View
 }
@@ -98,6 +99,7 @@ type Subscription struct {
 	start  Start
 	view   View
 	chunk  int
+	turns  Turns
 	cancel context.CancelFunc
 
 	// guarded by the log's lock
@@ -115,7 +117,7 @@ func (l *Log) Subscribe(sink Sink, opts SubscribeOptions) (*Subscription, error)
 		return nil, ErrUnavailable
 	}
 	ctx, cancel := context.WithCancel(l.ctx)
-	s := &Subscription{log: l, set: opts.Set, sink: sink, start: opts.Start, view: opts.View, chunk: opts.Chunk, cancel: cancel, exact: opts.Set.Exact()}
+	s := &Subscription{log: l, set: opts.Set, sink: sink, start: opts.Start, view: opts.View, chunk: opts.Chunk, turns: opts.Turns, cancel: cancel, exact: opts.Set.Exact()}
 	if s.chunk == 0 {
 		s.chunk = defaultChunk
 	}
@@ -169,7 +171,7 @@ func (s *Subscription) run(ctx context.Context) {
 	l := s.log
 	l.stats.replaying.Add(1)
 	defer l.stats.replaying.Add(-1)
-	r, err := l.replayer(ctx, s.set, s.view, s.start, s.chunk)
+	r, err := l.replayer(ctx, s.turns, s.set, s.view, s.start, s.chunk)
 	if err != nil {
 		s.notice(ctx, Notice{Kind: Failed, Err: err})
 		return
