@@ -13,6 +13,9 @@ type Limits struct {
 	Replay        int `json:"replay"`        // events replayed to one subscription, so also the most of `last`
 }
 
+// MaxTypes is how many types a subscription or a query may name. Whoever is interested in more asks for all.
+const MaxTypes = 100
+
 // WithDefaults returns the limits with each unset field at its default.
 func (l Limits) WithDefaults() Limits {
 	return Limits{

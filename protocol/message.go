@@ -220,6 +220,9 @@ func parseTypes(value []byte) (types []string, err *Error) {
 	if value[0] != '[' {
 		return nil, Errorf(BadRequest, "types must be an array of strings, not %s", kind(value))
 	}
+	if n := count(value); n > MaxTypes {
+		return nil, Errorf(TooMany, "%d types: the limit is %d; leave types out for all", n, MaxTypes)
+	}
 	all := false
 	for element := range elements(value) {
 		word, err := parseWord("types["+itoa(len(types))+"]", element, "send a type, or * for all")
