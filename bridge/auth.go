@@ -38,6 +38,14 @@ func (a *access) expires() time.Time {
 	return a.Expires
 }
 
+// user is whose token it is; "" = not known.
+func (a *access) user() string {
+	if a == nil {
+		return ""
+	}
+	return a.Subject
+}
+
 // view narrows what is read at that time by these rights.
 func (a *access) view(now time.Time) replay.View {
 	if a == nil {
@@ -126,7 +134,7 @@ func (s *Server) authorize(c *fiber.Ctx) (*access, *protocol.Error) {
 		if err == nil {
 			return a, nil
 		}
-		s.log.Info("token refused", "remote", c.Context().RemoteAddr().String(), "path", c.Path(), "error", err)
+		s.log.Info("token refused", "remote", s.visitor(c).remote, "path", c.Path(), "error", err)
 	}
 	c.Set(fiber.HeaderWWWAuthenticate, "Bearer")
 	return nil, unauthorized(token != "")

@@ -101,7 +101,7 @@ func drained(b *testing.B, s *Server, f framing) *conn {
 		b.Fatal(err)
 	}
 	go func() { _, _ = io.Copy(io.Discard, client) }()
-	c := s.newConn("s", server, f, "remote")
+	c := s.newConn("s", server, f, visitor{})
 	b.Cleanup(func() { c.cut(); _ = client.Close() })
 	return c
 }

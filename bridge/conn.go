@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -23,6 +24,9 @@ type conn struct {
 	out     outbox
 	log     *slog.Logger
 	opened  time.Time
+	remote  string     // where the client is, for the log
+	from    netip.Addr // the client's household, by which connections are counted
+	owner   string     // the user as whose it is counted, "" = nobody's; guarded by the server's lock
 
 	closeOnce  sync.Once
 	peerClosed atomic.Bool // the peer has sent its close frame
@@ -43,8 +47,8 @@ const (
 	closeTime = 30 * time.Second // how long a close may take in all
 )
 
-func (s *Server) newConn(id string, nc net.Conn, f framing, remote string) *conn {
-	c := &conn{srv: s, id: id, net: nc, framing: f, log: s.log.With("session", id, "remote", remote), opened: time.Now()}
+func (s *Server) newConn(id string, nc net.Conn, f framing, who visitor) *conn {
+	c := &conn{srv: s, id: id, net: nc, framing: f, remote: who.remote, from: who.from, log: s.log.With("session", id, "remote", who.remote), opened: time.Now()}
 	under := nc
 	if tls, ok := nc.(interface{ NetConn() net.Conn }); ok {
 		under = tls.NetConn()

@@ -308,8 +308,8 @@ func TestCloseHandshake(t *testing.T) {
 func TestPanics(t *testing.T) {
 	r := start(t, func(c *Config) { c.Logger = slog.New(slog.DiscardHandler) })
 	victim := r.connect()
-	r.session().budget = nil
-	victim.send(`{"op":"ping"}`)
+	r.session().subs = nil
+	victim.send(`{"op":"subscribe","sub":"a","resource":"products"}`)
 	victim.wantClose(1011)
 	_ = victim.ws.Close()
 	await(t, "it has gone", func() bool { return r.connections() == 0 })

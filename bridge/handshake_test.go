@@ -76,6 +76,8 @@ func TestHandshake(t *testing.T) {
 		{"foreign subprotocols", hello("livebridge.v1", "graphql-ws, livebridge.v2"), 400},
 		{"HTTP/1.0", hello("HTTP/1.1", "HTTP/1.0"), 400},
 		{"a connection that does not stay", hello("Connection: Upgrade", "Connection: Upgrade, close"), 400},
+		{"a body", hello("Connection: U", "Content-Length: 2\r\nConnection: U") + "{}", 400},
+		{"a chunked body", hello("Connection: U", "Transfer-Encoding: chunked\r\nConnection: U") + "2\r\n{}\r\n0\r\n\r\n", 400},
 		{"POST", hello("GET", "POST", "Host", "Content-Length: 0\r\nHost"), 405},
 		{"large headers", hello("Connection", "X: "+strings.Repeat("x", 17<<10)+"\r\nConnection"), 431},
 	} {

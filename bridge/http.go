@@ -30,7 +30,12 @@ func (s *Server) postEvents(c *fiber.Ctx) error {
 	default:
 		return fiber.NewError(fiber.StatusUnsupportedMediaType, "send Content-Type: application/json (an event or an array) or application/x-ndjson (one a line)")
 	}
-	events, perr := protocol.ParseEvents(c.BodyRaw(), ndjson, s.cfg.Limits)
+	body, err := s.body(c)
+	defer body.done()
+	if err != nil {
+		return err
+	}
+	events, perr := protocol.ParseEvents(body.data, ndjson, s.cfg.Limits)
 	if perr != nil {
 		return perr
 	}
@@ -113,7 +118,12 @@ func (s *Server) query(c *fiber.Ctx, who *access) (q query, perr *protocol.Error
 		return q, bad
 	}
 	if most := s.cfg.Limits.IDs; len(f.IDs) > most {
+		s.refuse(overIDs, s.visitor(c).remote)
 		return q, protocol.Errorf(protocol.TooMany, "%d ids: a query may have %d", len(f.IDs), most)
+	}
+	if len(f.Types) > protocol.MaxTypes {
+		s.refuse(overIDs, s.visitor(c).remote)
+		return q, protocol.Errorf(protocol.TooMany, "%d types: a query may have %d", len(f.Types), protocol.MaxTypes)
 	}
 	if r, ok := single["resource"]; ok {
 		f.Resource = r

@@ -45,10 +45,22 @@ func start(t testing.TB, change func(*Config)) *rig {
 
 func startOn(t testing.TB, ns *natstest.Server, change func(*Config)) *rig {
 	t.Helper()
+	return startWith(t, ns, replay.Config{}, change)
+}
+
+// startLog is start with other settings of the log than the default.
+func startLog(t testing.TB, cfg replay.Config, change func(*Config)) *rig {
+	t.Helper()
+	return startWith(t, natstest.Start(t), cfg, change)
+}
+
+func startWith(t testing.TB, ns *natstest.Server, logCfg replay.Config, change func(*Config)) *rig {
+	t.Helper()
 	r := &rig{t: t, nats: ns, nc: ns.Connect()}
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	logCfg.Encode, logCfg.Logger = Encode, logger
 	var err error
-	if r.log, err = replay.Open(t.Context(), r.nc, replay.Config{Encode: Encode, Logger: logger}); err != nil {
+	if r.log, err = replay.Open(t.Context(), r.nc, logCfg); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.log.Close)

@@ -16,6 +16,7 @@ type metrics struct {
 	closes        *prometheus.CounterVec // code
 	errors        *prometheus.CounterVec // code
 	limited       prometheus.Counter
+	refusals      *prometheus.CounterVec // reason
 	published     prometheus.Counter
 	publishFailed prometheus.Counter
 	publishTime   prometheus.Histogram
@@ -28,6 +29,7 @@ func newMetrics(reg prometheus.Registerer, log *replay.Log) (*metrics, error) {
 		closes:        prometheus.NewCounterVec(prometheus.CounterOpts{Name: "livebridge_closes_total", Help: "Connections that the bridge closed, or agreed to close, by close code."}, []string{"code"}),
 		errors:        prometheus.NewCounterVec(prometheus.CounterOpts{Name: "livebridge_client_errors_total", Help: "Errors told to clients, by error code."}, []string{"code"}),
 		limited:       prometheus.NewCounter(prometheus.CounterOpts{Name: "livebridge_frames_limited_total", Help: "Frames over a connection's rate."}),
+		refusals:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "livebridge_refused_total", Help: "What was refused because a limit was reached, by limit."}, []string{"reason"}),
 		published:     prometheus.NewCounter(prometheus.CounterOpts{Name: "livebridge_published_total", Help: "Messages that the bridge published and JetStream acknowledged."}),
 		publishFailed: prometheus.NewCounter(prometheus.CounterOpts{Name: "livebridge_publish_failures_total", Help: "Publish requests that were not acknowledged."}),
 		publishTime: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -39,7 +41,10 @@ func newMetrics(reg prometheus.Registerer, log *replay.Log) (*metrics, error) {
 		m.connections.WithLabelValues(kind)
 		m.opened.WithLabelValues(kind)
 	}
-	for _, c := range []prometheus.Collector{m.connections, m.opened, m.closes, m.errors, m.limited, m.published, m.publishFailed, m.publishTime, logCollector{log}} {
+	for _, why := range reasons {
+		m.refusals.WithLabelValues(string(why))
+	}
+	for _, c := range []prometheus.Collector{m.connections, m.opened, m.closes, m.errors, m.limited, m.refusals, m.published, m.publishFailed, m.publishTime, logCollector{log}} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -74,6 +79,7 @@ var (
 	descLive      = prometheus.NewDesc("livebridge_subscriptions_live", "Subscriptions that are live.", nil, nil)
 	descReplaying = prometheus.NewDesc("livebridge_subscriptions_replaying", "Subscriptions that are being replayed to.", nil, nil)
 	descReading   = prometheus.NewDesc("livebridge_replays_reading", "Replays that read from JetStream now.", nil, nil)
+	descWaiting   = prometheus.NewDesc("livebridge_replays_waiting", "Replays that wait for their turn to read from JetStream.", nil, nil)
 	descReplayed  = prometheus.NewDesc("livebridge_replayed_events_total", "Events replayed.", nil, nil)
 	descStream    = prometheus.NewDesc("livebridge_replayed_from_stream_total", "Events replayed that were read from JetStream.", nil, nil)
 	descResets    = prometheus.NewDesc("livebridge_resets_total", "Subscriptions told that events were missed.", []string{"reason"}, nil)
@@ -107,6 +113,7 @@ func (c logCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descLive, float64(s.Live))
 	gauge(descReplaying, float64(s.Replaying))
 	gauge(descReading, float64(s.Reading))
+	gauge(descWaiting, float64(s.Waiting))
 	count(descReplayed, s.Replayed)
 	count(descStream, s.FromStream)
 	for reason, n := range s.Resets {

@@ -86,7 +86,7 @@ func both(t *testing.T, outbox int, f func(t *testing.T, c *conn, client net.Con
 	for name, ends := range map[string]func(testing.TB) (net.Conn, net.Conn){"TCP": pair, "pipe": piped} {
 		t.Run(name, func(t *testing.T) {
 			server, client := ends(t)
-			c := bare(t, outbox).newConn("s", server, wsFraming{}, "remote")
+			c := bare(t, outbox).newConn("s", server, wsFraming{}, visitor{})
 			t.Cleanup(c.cut)
 			f(t, c, client, bufio.NewReader(client))
 		})
@@ -241,7 +241,7 @@ func TestCloseComesLast(t *testing.T) {
 
 func TestEventStreamIsCutAtOnce(t *testing.T) {
 	server, client := pair(t)
-	c := bare(t, 64<<10).newConn("s", server, sseFraming{}, "remote")
+	c := bare(t, 64<<10).newConn("s", server, sseFraming{}, visitor{})
 	sub := &subscription{}
 	for !c.out.ending() {
 		c.out.push(item{text: event(10_000), sub: sub})
@@ -284,7 +284,7 @@ func (o *outbox) held() (bytes, reserved int) {
 func stuck(t *testing.T, limit int) (c *conn, client net.Conn) {
 	t.Helper()
 	server, client := piped(t)
-	c = bare(t, limit).newConn("s", server, wsFraming{}, "remote")
+	c = bare(t, limit).newConn("s", server, wsFraming{}, visitor{})
 	t.Cleanup(c.cut)
 	for bytes := 0; bytes <= c.out.chunk(); bytes, _ = c.out.held() {
 		c.out.push(item{text: event(c.out.chunk() / 4)})
@@ -379,7 +379,7 @@ func TestWaitingReplayEnds(t *testing.T) {
 // A live event goes to a connection once, also after the stream has been recreated and counts from 1 again.
 func TestDedupe(t *testing.T) {
 	server, client := pair(t)
-	c := bare(t, 1<<20).newConn("s", server, wsFraming{}, "remote")
+	c := bare(t, 1<<20).newConn("s", server, wsFraming{}, visitor{})
 	t.Cleanup(c.cut)
 	a, b := sinkOf(c), sinkOf(c)
 	b.last = a.last

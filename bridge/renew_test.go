@@ -274,14 +274,45 @@ func TestTicketsEnd(t *testing.T) {
 			t.Error("used twice")
 		}
 	}
-	for range ticketsMax {
+	for range ticketsOne {
 		held.issue(long, now)
 	}
 	if text, _ := held.issue(long, now); text != "" {
+		t.Errorf("more than %d tickets of one user", ticketsOne)
+	}
+	unnamed, err := v.admit(mint(t, all, claim{"sub": nil}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range ticketsMax - ticketsOne {
+		if text, _ := held.issue(unnamed, now); text == "" {
+			t.Fatal("others get none because of one user's")
+		}
+	}
+	if text, _ := held.issue(unnamed, now); text != "" {
 		t.Errorf("more than %d tickets", ticketsMax)
 	}
-	if text, _ := held.issue(long, now.Add(ticketLife)); text == "" || len(held.open) != 1 {
-		t.Errorf("old tickets stay: %d", len(held.open))
+	if text, _ := held.issue(long, now.Add(ticketLife)); text == "" || len(held.open) != 1 || len(held.by) != 1 || held.by["alice"] != 1 {
+		t.Errorf("old tickets stay: %d, %v", len(held.open), held.by)
+	}
+}
+
+// Whoever asks for too many tickets is refused, and nobody else.
+func TestTicketsOfOneUser(t *testing.T) {
+	r := guarded(t, nil)
+	alice, bob := mint(t, all, nil), mint(t, all, claim{"sub": "bob"})
+	for range ticketsOne {
+		if code, body := r.do("POST", "/v1/ticket", "", bearer(alice)...); code != 200 {
+			t.Fatalf("%d %s", code, body)
+		}
+	}
+	code, body := r.do("POST", "/v1/ticket", "", bearer(alice)...)
+	wantError(t, code, body, 429, "rate_limited", "too many tickets")
+	if code, body := r.do("POST", "/v1/ticket", "", bearer(bob)...); code != 200 {
+		t.Errorf("bob: %d %s", code, body)
+	}
+	if n := r.refused(overTickets); n != 1 {
+		t.Errorf("%v were refused", n)
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 	"github.com/gofiber/websocket/v2"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"golang.org/x/time/rate"
 
 	"github.com/livebridge/livebridge/internal/ws"
 	"github.com/livebridge/livebridge/protocol"
@@ -25,12 +24,15 @@ import (
 func (s *Server) routes() *fiber.App {
 	app := fiber.New(fiber.Config{
 		AppName: "Livebridge", DisableStartupMessage: true, Immutable: true, ReduceMemoryUsage: true,
-		ReadBufferSize: 16 << 10, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 90 * time.Second, BodyLimit: s.cfg.Body,
-		EnableTrustedProxyCheck: true, // and no proxy is trusted: forged headers count for nothing
+		ReadBufferSize: 16 << 10, ReadTimeout: s.cfg.RequestTimeout, WriteTimeout: time.Minute, IdleTimeout: 90 * time.Second,
+		StreamRequestBody:       true, // who sends a body is looked at before the body is, see body.go …
+		BodyLimit:               1,    // … as soon as its first byte has come
+		EnableTrustedProxyCheck: true, // and Fiber trusts no proxy: see proxies
 		ErrorHandler:            s.onError,
 	})
 	app.Server().KeepHijackedConns = true
 	app.Server().Logger = silent{}
+	app.Server().ConnState = s.connState
 	app.Use(s.guard)
 	upgrade := websocket.New(s.upgraded, websocket.Config{Subprotocols: []string{protocol.Subprotocol}, ReadBufferSize: 256, WriteBufferSize: 256})
 	app.Get("/v1/ws", s.handshake, upgrade)
@@ -95,13 +97,21 @@ func short(text string) string { return text[:min(len(text), 100)] }
 func (s *Server) onError(c *fiber.Ctx, err error) error {
 	var e *protocol.Error
 	var fe *fiber.Error
+	var full *refusal
 	status := 0
 	switch {
+	case errors.As(err, &full):
+		status, e = full.status(), s.tooMany(full.why)
+		s.refuse(full.why, s.visitor(c).remote)
+		c.Set(fiber.HeaderRetryAfter, retrySeconds(refusalRetry))
 	case errors.As(err, &e):
 		status = e.Code.Status()
 	case errors.As(err, &fe):
 		status = fe.Code
 		e = httpError(c, fe)
+		if why, ok := httpLimits[status]; ok {
+			s.refuse(why, s.visitor(c).remote)
+		}
 	default:
 		s.log.Error("request", "method", c.Method(), "path", c.Path(), "error", err)
 		e = internal()
@@ -110,6 +120,11 @@ func (s *Server) onError(c *fiber.Ctx, err error) error {
 	s.metrics.refused(e.Code)
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
 	return c.Status(status).Send(protocol.AppendErrorBody(nil, e))
+}
+
+// httpLimits are the limits that a status speaks of.
+var httpLimits = map[int]reason{
+	fiber.StatusRequestTimeout: overTime, fiber.StatusRequestHeaderFieldsTooLarge: overHeader, fiber.StatusRequestEntityTooLarge: overBody,
 }
 
 // httpError words the errors that the HTTP server finds by itself.
@@ -137,7 +152,8 @@ func (s *Server) getReady(c *fiber.Ctx) error {
 
 // handshake refuses what is no handshake of ours before the connection is taken over.
 func (s *Server) handshake(c *fiber.Ctx) error {
-	c.Locals("remote", c.Context().RemoteAddr().String())
+	who := s.visitor(c)
+	c.Locals("visitor", who)
 	request := &c.Context().Request.Header
 	key, err := base64.StdEncoding.DecodeString(c.Get("Sec-WebSocket-Key"))
 	switch {
@@ -153,11 +169,22 @@ func (s *Server) handshake(c *fiber.Ctx) error {
 		return fiber.NewError(fiber.StatusBadRequest, "Sec-WebSocket-Key must be 16 bytes in base64, once")
 	case c.Get("Sec-WebSocket-Protocol") != "" && !offers(c.Get("Sec-WebSocket-Protocol")):
 		return fiber.NewError(fiber.StatusBadRequest, "none of the subprotocols is spoken here: offer "+protocol.Subprotocol)
+	case hasBody(c):
+		return fiber.NewError(fiber.StatusBadRequest, "a WebSocket's handshake has no body")
 	case s.isDraining():
 		c.Set(fiber.HeaderRetryAfter, "1")
 		return fiber.NewError(fiber.StatusServiceUnavailable, "this bridge goes away: connect again")
 	}
+	if err := s.turnedAway(who.from, "", true); err != nil {
+		return err
+	}
 	return c.Next()
+}
+
+// hasBody says whether the request has a body, which is read before whatever follows it.
+func hasBody(c *fiber.Ctx) bool {
+	n := c.Context().Request.Header.ContentLength()
+	return n > 0 || n == -1 // -1: it is chunked
 }
 
 func offers(list string) bool {
@@ -172,9 +199,9 @@ func offers(list string) bool {
 // upgraded takes over a connection after its handshake. Nothing of wc, which goes back to a pool, is kept: only the socket, and what the
 // client may have sent together with its handshake.
 func (s *Server) upgraded(wc *websocket.Conn) {
-	remote, _ := wc.Locals("remote").(string)
+	who, _ := wc.Locals("visitor").(visitor)
 	nc := socket(wc.NetConn())
-	if !s.spawn(s.newSession(nc, handover(wc.NetConn(), nc), strings.Clone(remote)).run) {
+	if !s.spawn(s.newSession(nc, handover(wc.NetConn(), nc), who).run) {
 		_ = nc.Close()
 	}
 }
@@ -217,18 +244,13 @@ func (c *earlyConn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (s *Server) newSession(nc net.Conn, reads ws.Conn, remote string) *session {
+func (s *Server) newSession(nc net.Conn, reads ws.Conn, who visitor) *session {
 	ses := &session{
-		conn: s.newConn(newSessionID(), nc, wsFraming{}, remote), subs: make(map[string]*entry),
-		reader:   ws.NewReader(reads, s.cfg.Limits.Frame, messageTimeout),
-		budget:   rate.NewLimiter(rate.Limit(s.cfg.Rate), s.cfg.Burst),
-		patience: rate.NewLimiter(rate.Limit(s.cfg.Rate), s.cfg.Burst),
+		conn: s.newConn(newSessionID(), nc, wsFraming{}, who), subs: make(map[string]*entry),
+		reader: ws.NewReader(reads, s.cfg.Limits.Frame, s.cfg.RequestTimeout),
 	}
 	ses.publishes.changed.L = &ses.publishes.mu
 	ses.lastRead.Store(ses.opened.UnixNano())
 	ses.user = ses
 	return ses
 }
-
-// messageTimeout is how long a client may take to send one message.
-const messageTimeout = 10 * time.Second

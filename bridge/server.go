@@ -26,13 +26,25 @@ type Config struct {
 	Publisher *publish.Publisher // of the same stream
 	Limits    protocol.Limits    // what one client may send
 
+	// Connections are WebSockets and streams of SSE alike. Those of HTTP that are neither may be a tenth more, or 100.
+	Connections           int // at one time; 0 = 50,000
+	ConnectionsPerAddress int // of them, from one IPv4 address or one /64 of IPv6; 0 = 20,000, negative = any number
+	ConnectionsPerUser    int // of them, with tokens of one sub; 0 = 2,000, negative = any number. Tokens without a sub are not counted
+
 	Rate           float64       // frames a second and connection; 0 = 50
 	Burst          int           // frames at once; 0 = 200
-	Connections    int           // at one time; 0 = 50,000
+	ByteRate       int           // bytes a second and connection; 0 = 1 MiB. At once: four times as much, or four of the largest frames
+	IDs            int           // ids, and types, of all subscriptions of a connection; 0 = 10,000
+	Replays        int           // replays of one connection that read from JetStream at one time, the others wait; 0 = 4
 	Outbox         int           // bytes that may wait for one connection, then it is closed with 4409; 0 = 1 MiB
-	Body           int           // bytes of a POST's body; 0 = 16 MiB
+	Body           int           // bytes of a POST's body; 0 = 16 MiB. All that are read at one time have eight times as much
 	Ping           time.Duration // heartbeat after so much silence; 0 = 25 s
 	ConnectTimeout time.Duration // from the handshake to the connect frame; 0 = 10 s
+	RequestTimeout time.Duration // from the first byte of a request, or of a WebSocket's message, to its last; 0 = 10 s
+
+	// TrustedProxies are the addresses and networks of the reverse proxies whose X-Forwarded-For says where a connection comes from:
+	// 10.0.0.7, 10.0.0.0/8, fd00::/8. The header counts for nothing where it comes from anybody else.
+	TrustedProxies []string
 
 	// Auth verifies tokens, without which nobody may do anything; nil = everybody may do everything. /metrics is left to
 	// [Server.AdminHandler] with it, and the console cannot connect, which has no place for a token.
@@ -68,6 +80,11 @@ func (c Config) withDefaults() Config {
 	}
 	def(&c.Burst, 200)
 	def(&c.Connections, 50_000)
+	def(&c.ConnectionsPerAddress, 20_000)
+	def(&c.ConnectionsPerUser, 2_000)
+	def(&c.ByteRate, 1<<20)
+	def(&c.IDs, 10_000)
+	def(&c.Replays, 4)
 	def(&c.Outbox, 1<<20)
 	def(&c.Body, 16<<20)
 	if c.Rate == 0 {
@@ -78,6 +95,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = 10 * time.Second
+	}
+	if c.RequestTimeout == 0 {
+		c.RequestTimeout = 10 * time.Second
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -90,16 +110,19 @@ func (c Config) withDefaults() Config {
 
 // A Server is a bridge: what browsers speak to. Its methods may be called concurrently.
 type Server struct {
-	cfg     Config
-	log     *slog.Logger
-	app     *fiber.App
-	origins origins
-	metrics *metrics
-	console *console // nil = off
-	tickets tickets
-	storing storing
-	ctx     context.Context
-	cancel  context.CancelFunc
+	cfg        Config
+	log        *slog.Logger
+	app        *fiber.App
+	origins    origins
+	proxies    proxies
+	metrics    *metrics
+	complaints complaints
+	bodies     bodies
+	console    *console // nil = off
+	tickets    tickets
+	storing    storing
+	ctx        context.Context
+	cancel     context.CancelFunc
 
 	shards    []*shard
 	nextShard atomic.Uint64
@@ -109,6 +132,7 @@ type Server struct {
 
 	mu        sync.Mutex
 	conns     map[*conn]struct{}
+	admission admission
 	listeners []net.Listener // Shutdown closes them
 	draining  bool
 	empty     chan struct{} // closed when draining and no connection is left
@@ -122,8 +146,15 @@ func New(cfg Config) (*Server, error) {
 		return nil, errors.New("bridge: Config.Log and Config.Publisher are needed")
 	}
 	cfg = cfg.withDefaults()
-	s := &Server{cfg: cfg, log: cfg.Logger, conns: make(map[*conn]struct{}), stop: make(chan struct{}), empty: make(chan struct{})}
+	s := &Server{
+		cfg: cfg, log: cfg.Logger, complaints: newComplaints(),
+		conns: make(map[*conn]struct{}), admission: newAdmission(), stop: make(chan struct{}), empty: make(chan struct{}),
+	}
+	s.bodies.limit = bodiesAtOnce * int64(cfg.Body)
 	var err error
+	if s.proxies, err = newProxies(cfg.TrustedProxies); err != nil {
+		return nil, err
+	}
 	if s.origins, err = newOrigins(cfg.Origins, cfg.LoopbackOrigins); err != nil {
 		return nil, err
 	}
@@ -247,31 +278,6 @@ func (s *Server) bug(log *slog.Logger, panicked any) {
 // internal is what a client is told of what only the operator may know.
 func internal() *protocol.Error {
 	return protocol.Errorf(protocol.Internal, "something went wrong in the bridge: its log says what")
-}
-
-// register counts a connection in. It returns false where there are too many, or the server drains.
-func (s *Server) register(c *conn) (ok, draining bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.draining || len(s.conns) >= s.cfg.Connections {
-		return false, s.draining
-	}
-	s.conns[c] = struct{}{}
-	return true, false
-}
-
-// forget counts a connection out.
-func (s *Server) forget(c *conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, c)
-	if s.draining && len(s.conns) == 0 {
-		select {
-		case <-s.empty:
-		default:
-			close(s.empty)
-		}
-	}
 }
 
 func (s *Server) isDraining() bool {

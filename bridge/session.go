@@ -1,13 +1,12 @@
 package bridge
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"github.com/livebridge/livebridge/internal/ws"
 	"github.com/livebridge/livebridge/protocol"
@@ -20,8 +19,10 @@ import (
 type session struct {
 	*conn
 	reader    *ws.Reader
-	budget    *rate.Limiter // of frames
-	patience  *rate.Limiter // of frames over the budget
+	budget    budget // of what comes in
+	patience  budget // of what comes in over the budget
+	words     int    // ids and types of the subscriptions
+	turns     replay.Turns
 	connected atomic.Bool
 	rights    atomic.Pointer[access] // nil where no tokens are asked for
 	subs      map[string]*entry
@@ -36,9 +37,10 @@ type session struct {
 }
 
 type entry struct {
-	mine *subscription
-	its  *replay.Subscription
-	asks subjects.Filter // what it asks for; kept only where tokens are asked for
+	mine  *subscription
+	words int // ids and types
+	its   *replay.Subscription
+	asks  subjects.Filter // what it asks for; kept only where tokens are asked for
 }
 
 // closing is what makes a session end with a close code.
@@ -67,16 +69,20 @@ func (s *session) run() {
 // admitted counts the session in, or sends it away.
 func (s *session) admitted() bool {
 	s.srv.metrics.opened.WithLabelValues("ws").Inc()
-	ok, draining := s.srv.register(s.conn)
-	if ok {
+	why, draining := s.srv.register(s.conn, "")
+	switch {
+	case draining:
+		s.part(closing{code: protocol.CloseGoingAway})
+	case why == "":
 		s.srv.metrics.connections.WithLabelValues("ws").Inc()
 		return true
+	default:
+		s.srv.refuse(why, s.remote)
+		if s.srv.beginTelling() {
+			defer s.srv.endTelling()
+			s.part(closing{code: protocol.CloseTooMany})
+		}
 	}
-	code := protocol.CloseTooMany
-	if draining {
-		code = protocol.CloseGoingAway
-	}
-	s.part(closing{code: code})
 	return false
 }
 
@@ -112,8 +118,9 @@ func (s *session) read() error {
 		if err != nil {
 			return err
 		}
-		s.lastRead.Store(time.Now().UnixNano())
-		if err := s.frame(op, payload); err != nil {
+		now := time.Now()
+		s.lastRead.Store(now.UnixNano())
+		if err := s.frame(op, payload, now); err != nil {
 			return err
 		}
 	}
@@ -131,6 +138,7 @@ func (s *session) part(err error) {
 		s.finish(protocol.CloseCode(broken.Code))
 		s.discard()
 	case errors.Is(err, ws.ErrSlow):
+		s.srv.refuse(overTime, s.remote)
 		s.finish(protocol.CloseTimeout)
 		s.discard()
 	}
@@ -160,7 +168,7 @@ func (s *session) discard() {
 	_, _ = io.Copy(io.Discard, s.net)
 }
 
-func (s *session) frame(op ws.Op, payload []byte) error {
+func (s *session) frame(op ws.Op, payload []byte, now time.Time) error {
 	if op == ws.Close {
 		code := protocol.CloseCode(ws.CloseCode(payload))
 		if code == ws.CodeNone {
@@ -171,13 +179,13 @@ func (s *session) frame(op ws.Op, payload []byte) error {
 	if s.out.ending() {
 		return nil // the close frame is on its way
 	}
-	within, err := s.spend()
+	over, err := s.spend(payload, now)
 	if err != nil {
 		return err
 	}
 	switch op {
 	case ws.Text:
-		return s.text(payload, within)
+		return s.text(payload, over)
 	case ws.Binary:
 		return closing{code: protocol.CloseBinary}
 	case ws.Ping:
@@ -189,24 +197,29 @@ func (s *session) frame(op ws.Op, payload []byte) error {
 
 // spend counts a frame. Frames over the budget are refused one by one, and when they in turn come faster than the budget allows the
 // connection is closed.
-func (s *session) spend() (within bool, err error) {
-	if s.budget.Allow() {
-		return true, nil
+func (s *session) spend(payload []byte, now time.Time) (over string, err error) {
+	cost := max(s.reader.Size(), objectCost*(1+bytes.Count(payload, []byte{'\n'})))
+	if over = s.budget.spend(&s.srv.cfg, cost, now); over == withinBudget {
+		return over, nil
 	}
-	s.srv.metrics.limited.Inc()
-	if !s.patience.Allow() {
-		return false, closing{code: protocol.CloseTooMany}
+	if over == overBytes {
+		s.srv.refuse(overByteRate, s.remote)
+	} else {
+		s.srv.metrics.limited.Inc()
 	}
-	return false, nil
+	if s.patience.spend(&s.srv.cfg, cost, now) != withinBudget {
+		return over, closing{code: protocol.CloseTooMany}
+	}
+	return over, nil
 }
 
-func (s *session) text(frame []byte, within bool) error {
+func (s *session) text(frame []byte, over string) error {
 	empty := true
 	for object := range protocol.SplitFrame(frame) {
 		if empty = false; s.out.ending() {
 			return nil
 		}
-		if err := s.object(object, within); err != nil {
+		if err := s.object(object, over); err != nil {
 			return err
 		}
 	}
@@ -216,15 +229,17 @@ func (s *session) text(frame []byte, within bool) error {
 	return nil
 }
 
-func (s *session) object(object []byte, within bool) error {
+func (s *session) object(object []byte, over string) error {
 	m, perr := protocol.ParseMessage(object, s.srv.cfg.Limits)
 	switch {
 	case perr != nil && perr.Code == protocol.BadFrame:
 		return s.refuse(perr)
 	case !s.connected.Load() && (perr != nil || m.Op != protocol.OpConnect):
 		return s.refuse(protocol.Errorf(protocol.BadRequest, `the first frame must be {"op":"connect"}`))
-	case !within:
+	case over == overFrames:
 		return s.tell(m.Sub, m.Ref, protocol.Errorf(protocol.RateLimited, "more than %g frames a second: this one was not looked at, send it again later", s.srv.cfg.Rate))
+	case over == overBytes:
+		return s.tell(m.Sub, m.Ref, protocol.Errorf(protocol.RateLimited, "more than %d bytes a second: this frame was not looked at, send it again later", s.srv.cfg.ByteRate))
 	case perr != nil:
 		s.srv.metrics.refused(perr.Code)
 		s.out.text(protocol.AppendError(nil, perr))
@@ -275,6 +290,11 @@ func (s *session) connect(m protocol.Message) error {
 		if err != nil {
 			return err
 		}
+		if !s.srv.own(s.conn, a.Subject) {
+			s.srv.refuse(overUser, s.remote)
+			_ = s.tell("", "", s.srv.tooMany(overUser))
+			return closing{code: protocol.CloseTooMany}
+		}
 		s.rights.Store(a)
 	}
 	s.connected.Store(true)
@@ -300,12 +320,18 @@ func (s *session) subscribe(m protocol.Message) *protocol.Error {
 		return protocol.Errorf(protocol.DuplicateSub, "there is a subscription %q on this connection: unsubscribe it first, or use another name", m.Sub)
 	}
 	if most := s.srv.cfg.Limits.Subscriptions; len(s.subs) >= most {
+		s.srv.refuse(overSubscriptions, s.remote)
 		return protocol.Errorf(protocol.TooMany, "a connection may have %d subscriptions", most)
 	}
 	filter := subjects.Filter{Resource: m.Subscribe.Resource, Types: m.Subscribe.Types, IDs: m.Subscribe.IDs}
 	set, err := filter.Compile()
 	if err != nil {
 		return protocol.Errorf(protocol.BadRequest, "%s", err.Error())
+	}
+	words := len(filter.IDs) + len(filter.Types)
+	if most := s.srv.cfg.IDs; s.words+words > most {
+		s.srv.refuse(overIDs, s.remote)
+		return protocol.Errorf(protocol.TooMany, "all subscriptions of a connection may name %d ids and types in all: there is room for %d more", most, most-s.words)
 	}
 	now := time.Now()
 	start, perr := startOf(m.Subscribe.Start, now)
@@ -321,9 +347,16 @@ func (s *session) subscribe(m protocol.Message) *protocol.Error {
 		done: s.noteFailed, caught: func() { s.behind.Add(-1) },
 	}
 	s.behind.Add(1) // until it is live
-	e := &entry{mine: mine}
+	e := &entry{mine: mine, words: words}
 	s.subs[m.Sub] = e
+	s.words += words
 	opts := replay.SubscribeOptions{Set: set, Start: start, Chunk: s.out.chunk()}
+	if start.Kind != replay.Now {
+		if s.turns == nil {
+			s.turns = replay.NewTurns(s.srv.cfg.Replays)
+		}
+		opts.Turns = s.turns
+	}
 	if who != nil {
 		mine.rights, e.asks = &s.rights, filter
 		opts.View = replay.View{Allows: s.shows, NotBefore: who.NotBefore(now)}
@@ -331,6 +364,7 @@ func (s *session) subscribe(m protocol.Message) *protocol.Error {
 	its, err := s.srv.cfg.Log.Subscribe(mine, opts)
 	if err != nil {
 		delete(s.subs, m.Sub)
+		s.words -= words
 		mine.settle()
 		return s.srv.told(err)
 	}
@@ -353,6 +387,7 @@ func (s *session) unsubscribe(name string) *protocol.Error {
 // stop ends a subscription: nothing is queued for it after stop has returned.
 func (s *session) stop(e *entry) {
 	delete(s.subs, e.mine.name)
+	s.words -= e.words
 	e.mine.end()
 	if e.its != nil { // nil only after a panic
 		e.its.Close()
@@ -389,6 +424,9 @@ func (s *session) tick(now time.Time) {
 		s.out.expire(nil)
 		return
 	case !s.connected.Load() && now.Sub(s.opened) > s.srv.cfg.ConnectTimeout:
+		if !s.out.ending() {
+			s.srv.refuse(overConnectTime, s.remote)
+		}
 		s.finish(protocol.CloseTimeout)
 		return
 	case now.Sub(read) > 2*ping+ping/2:

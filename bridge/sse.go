@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/utils"
 
 	"github.com/livebridge/livebridge/protocol"
 	"github.com/livebridge/livebridge/replay"
@@ -40,6 +41,10 @@ func (s *Server) getSSE(c *fiber.Ctx) error {
 	if perr := who.maySubscribe(q.filter, q.start, q.now); perr != nil {
 		return perr
 	}
+	here := s.visitor(c)
+	if err := s.turnedAway(here.from, who.user(), false); err != nil {
+		return err
+	}
 	if s.isDraining() {
 		c.Set(fiber.HeaderRetryAfter, "1")
 		return fiber.NewError(fiber.StatusServiceUnavailable, "this bridge goes away: connect again")
@@ -48,13 +53,12 @@ func (s *Server) getSSE(c *fiber.Ctx) error {
 		c.Set(fiber.HeaderContentType, "text/event-stream")
 		return nil
 	}
-	remote := c.Context().RemoteAddr().String()
 	head := sseHead(c)
 	c.Context().HijackSetNoResponse(true)
 	c.Context().Hijack(func(hijacked net.Conn) {
 		nc := socket(hijacked)
 		_ = nc.SetDeadline(time.Time{})
-		if !s.spawn(func() { s.serveSSE(nc, remote, head, q) }) {
+		if !s.spawn(func() { s.serveSSE(nc, here, head, q) }) {
 			_ = nc.Close()
 		}
 	})
@@ -75,20 +79,14 @@ func sseHead(c *fiber.Ctx) []byte {
 	return []byte(b.String())
 }
 
-func (s *Server) serveSSE(nc net.Conn, remote string, head []byte, q query) {
-	c := s.newConn(newSessionID(), nc, sseFraming{}, remote)
+func (s *Server) serveSSE(nc net.Conn, from visitor, head []byte, q query) {
+	c := s.newConn(newSessionID(), nc, sseFraming{}, from)
 	defer c.cut()
 	st := &sse{conn: c, query: q}
 	c.user = st
 	s.metrics.opened.WithLabelValues("sse").Inc()
-	if ok, draining := s.register(c); !ok {
-		e := protocol.Errorf(protocol.TooMany, "the bridge has as many connections as it may have: try again later")
-		if draining {
-			e = protocol.Errorf(protocol.Unavailable, "this bridge goes away: connect again")
-		}
-		s.metrics.refused(e.Code)
-		_, _ = fmt.Fprintf(nc, "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Type: application/json\r\n\r\n%s",
-			protocol.AppendErrorBody(nil, e))
+	if why, draining := s.register(c, q.who.user()); why != "" || draining {
+		s.sendAway(c, why)
 		return
 	}
 	defer s.forget(c)
@@ -106,6 +104,20 @@ func (s *Server) serveSSE(nc net.Conn, remote string, head []byte, q query) {
 	its.Close()
 	c.out.kill()
 	c.ended()
+}
+
+// sendAway answers a stream that became one too many, or that the bridge drains for ("" as the reason), after its request had been looked
+// at.
+func (s *Server) sendAway(c *conn, why reason) {
+	status, e, retry := fiber.StatusServiceUnavailable, protocol.Errorf(protocol.Unavailable, "this bridge goes away: connect again"), time.Second
+	if why != "" {
+		s.refuse(why, c.remote)
+		status, e, retry = (&refusal{why}).status(), s.tooMany(why), refusalRetry
+	}
+	s.metrics.refused(e.Code)
+	_ = c.net.SetWriteDeadline(time.Now().Add(closeWait))
+	_, _ = fmt.Fprintf(c.net, "HTTP/1.1 %d %s\r\nConnection: close\r\nRetry-After: %s\r\nContent-Type: application/json\r\n\r\n%s",
+		status, utils.StatusMessage(status), retrySeconds(retry), protocol.AppendErrorBody(nil, e))
 }
 
 // ignore reads to the end. Unlike io.Copy it holds no large buffer meanwhile.

@@ -14,6 +14,7 @@ import (
 const (
 	ticketLife = 30 * time.Second
 	ticketsMax = 10_000 // not yet used, at one time
+	ticketsOne = 100    // of them, of one user
 )
 
 // tickets stand in for tokens in the URL of an EventSource, which can send no header: each opens one stream, soon, on this bridge. Its
@@ -21,6 +22,8 @@ const (
 type tickets struct {
 	mu   sync.Mutex
 	open map[string]ticket
+	by   map[string]int // how many each user has, by the token's sub
+	next time.Time      // before it nothing is looked for that has expired
 }
 
 type ticket struct {
@@ -28,7 +31,7 @@ type ticket struct {
 	until  time.Time
 }
 
-// issue makes a ticket, "" where there are too many.
+// issue makes a ticket, "" where there are too many, of this user or of all. Tokens without a sub are of no user.
 func (t *tickets) issue(a *access, now time.Time) (text string, until time.Time) {
 	var random [24]byte
 	_, _ = rand.Read(random[:]) // it never fails
@@ -38,21 +41,43 @@ func (t *tickets) issue(a *access, now time.Time) (text string, until time.Time)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.open) >= ticketsMax {
-		for old, held := range t.open {
-			if !now.Before(held.until) {
-				delete(t.open, old)
-			}
-		}
+	if t.open == nil {
+		t.open, t.by = make(map[string]ticket), make(map[string]int)
 	}
-	if len(t.open) >= ticketsMax {
+	if t.full(a) {
+		t.sweep(now)
+	}
+	if t.full(a) {
 		return "", until
 	}
-	if t.open == nil {
-		t.open = make(map[string]ticket)
-	}
 	t.open[text] = ticket{a, until}
+	tally(t.by, a.Subject, 1)
 	return text, until
+}
+
+// full says whether there is no room for another ticket. The caller holds the lock.
+func (t *tickets) full(a *access) bool {
+	return len(t.open) >= ticketsMax || a.Subject != "" && t.by[a.Subject] >= ticketsOne
+}
+
+// sweep forgets what has expired, once a second at most: whoever asks for too many must not cause a search each time. The caller holds
+// the lock.
+func (t *tickets) sweep(now time.Time) {
+	if now.Before(t.next) {
+		return
+	}
+	t.next = now.Add(time.Second)
+	for text, held := range t.open {
+		if !now.Before(held.until) {
+			t.drop(text, held)
+		}
+	}
+}
+
+// drop forgets a ticket. The caller holds the lock.
+func (t *tickets) drop(text string, held ticket) {
+	delete(t.open, text)
+	tally(t.by, held.access.Subject, -1)
 }
 
 // use takes a ticket, and returns nil where there is none of that text any more.
@@ -60,8 +85,10 @@ func (t *tickets) use(text string, now time.Time) *access {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	held, ok := t.open[text]
-	delete(t.open, text)
-	if !ok || !now.Before(held.until) {
+	if !ok {
+		return nil
+	}
+	if t.drop(text, held); !now.Before(held.until) {
 		return nil
 	}
 	return held.access
@@ -76,8 +103,9 @@ func (s *Server) postTicket(c *fiber.Ctx) error {
 	}
 	text, until := s.tickets.issue(a, time.Now())
 	if text == "" {
-		c.Set(fiber.HeaderRetryAfter, "5")
-		return protocol.Errorf(protocol.RateLimited, "%d tickets wait to be used: try again in a moment", ticketsMax)
+		s.refuse(overTickets, s.visitor(c).remote)
+		c.Set(fiber.HeaderRetryAfter, retrySeconds(refusalRetry))
+		return protocol.Errorf(protocol.RateLimited, "too many tickets wait to be used, %d of one user or %d in all: try again in a moment", ticketsOne, ticketsMax)
 	}
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
 	return c.Send(protocol.AppendTicketBody(nil, text, until))

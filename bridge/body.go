@@ -1,0 +1,117 @@
+package bridge
+
+import (
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/livebridge/livebridge/protocol"
+)
+
+// bodies bounds the bytes of all requests' bodies that are in memory at one time.
+type bodies struct {
+	limit int64
+	held  atomic.Int64
+}
+
+// bodiesAtOnce is how many of the largest bodies there may be at one time; of smaller ones, more.
+const bodiesAtOnce = 8
+
+func (b *bodies) take(n int64) bool {
+	if b.held.Add(n) <= b.limit {
+		return true
+	}
+	b.held.Add(-n)
+	return false
+}
+
+// A body is what was read of a request, and what it holds of the bridge's memory for that.
+type body struct {
+	of   *bodies
+	data []byte
+	held int64
+}
+
+// take makes room for n more bytes.
+func (b *body) take(n int64) bool {
+	ok := b.of.take(n)
+	if ok {
+		b.held += n
+	}
+	return ok
+}
+
+// done gives back what the body holds. Nothing of it may be used any more.
+func (b *body) done() { b.of.held.Add(-b.held) }
+
+var errBodies = errors.New("too many bytes of bodies")
+
+// bodyStep is how much room is made at once for a body whose length nobody knows.
+const bodyStep = 64 << 10
+
+// body reads a request's body, once it is known that its sender may send one. The caller calls done, in any case.
+func (s *Server) body(c *fiber.Ctx) (*body, error) {
+	b := &body{of: &s.bodies}
+	stream := c.Context().RequestBodyStream()
+	if stream == nil {
+		return b, nil
+	}
+	_ = c.Context().Conn().SetReadDeadline(time.Now().Add(s.cfg.RequestTimeout))
+	err := b.read(stream, c.Context().Request.Header.ContentLength(), s.cfg.Body)
+	var timeout net.Error
+	switch {
+	case err == nil:
+		return b, nil
+	case errors.Is(err, fiber.ErrRequestEntityTooLarge):
+	case errors.Is(err, errBodies):
+		s.refuse(overBodies, s.visitor(c).remote)
+		c.Set(fiber.HeaderRetryAfter, retrySeconds(refusalRetry))
+		err = protocol.Errorf(protocol.RateLimited, "the bridge is reading as many bytes of requests as it may: nothing was stored, send the events again later")
+	case errors.As(err, &timeout) && timeout.Timeout():
+		err = fiber.ErrRequestTimeout
+	default:
+		err = fiber.NewError(fiber.StatusBadRequest, "the body did not arrive as its headers say")
+	}
+	c.Context().SetConnectionClose()
+	return b, err
+}
+
+// read reads a body of that size, or, where it is negative, of one that is not known.
+func (b *body) read(stream io.Reader, size, most int) (err error) {
+	if size > most {
+		return fiber.ErrRequestEntityTooLarge
+	}
+	if size >= 0 {
+		if !b.take(int64(size)) {
+			return errBodies
+		}
+		b.data, err = io.ReadAll(io.LimitReader(stream, int64(size))) // the buffer grows with what arrives, not with what a header claims
+		if err == nil && len(b.data) < size {
+			err = io.ErrUnexpectedEOF
+		}
+		return err
+	}
+	for {
+		if int64(len(b.data)) == b.held {
+			if !b.take(bodyStep) {
+				return errBodies
+			}
+			b.data = slices.Grow(b.data, bodyStep)
+		}
+		n, err := stream.Read(b.data[len(b.data):b.held])
+		b.data = b.data[:len(b.data)+n]
+		switch {
+		case len(b.data) > most:
+			return fiber.ErrRequestEntityTooLarge
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
