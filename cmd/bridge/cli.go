@@ -15,13 +15,14 @@ type cli struct {
 
 // serveCmd runs the bridge.
 type serveCmd struct {
-	Listen      address  `group:"Browsers:" default:"127.0.0.1:8080" placeholder:"127.0.0.1:8080" help:"Where browsers connect: HTTP, WebSocket and SSE. Port 0 takes a free one."`
-	Origins     []string `group:"Browsers:" placeholder:"ORIGIN" help:"Web pages that may use the bridge: https://admin.example.com, https://*.example.com, or * for all. Pages served under the bridge's own host always may; without this flag and on a loopback address, so may all pages of this machine."`
-	Insecure    bool     `group:"Browsers:" help:"Listen on a public address though no tokens are asked for, and everybody who reaches it may read and publish every event."`
-	Console     bool     `group:"Browsers:" negatable:"" help:"Serve the console, a page that shows live events, replays and publishes, at /. On by itself where --listen is a loopback address and no tokens are asked for."`
-	AdminListen address  `group:"Browsers:" placeholder:"HOST:PORT" help:"A second address for /metrics, /healthz and /readyz. /metrics is served there alone then, and nowhere else where tokens are asked for."`
-	TLSCert     string   `name:"tls-cert" group:"Browsers:" placeholder:"FILE" help:"Certificate chain (PEM) to serve https:// and wss:// with."`
-	TLSKey      string   `name:"tls-key" group:"Browsers:" placeholder:"FILE" help:"The certificate's private key (PEM)."`
+	Listen         address  `group:"Browsers:" default:"127.0.0.1:8080" placeholder:"127.0.0.1:8080" help:"Where browsers connect: HTTP, WebSocket and SSE. Port 0 takes a free one."`
+	Origins        []string `group:"Browsers:" placeholder:"ORIGIN" help:"Web pages that may use the bridge: https://admin.example.com, https://*.example.com, or * for all. Pages served under the bridge's own host always may; without this flag and on a loopback address, so may all pages of this machine."`
+	Insecure       bool     `group:"Browsers:" help:"Listen on a public address though no tokens are asked for, and everybody who reaches it may read and publish every event."`
+	Console        bool     `group:"Browsers:" negatable:"" help:"Serve the console, a page that shows live events, replays and publishes, at /. On by itself where --listen is a loopback address and no tokens are asked for."`
+	TrustedProxies []string `group:"Browsers:" placeholder:"NETWORK" help:"Reverse proxies whose X-Forwarded-For says where a connection comes from: addresses, or networks such as 10.0.0.0/8. From anybody else the header counts for nothing."`
+	AdminListen    address  `group:"Browsers:" placeholder:"HOST:PORT" help:"A second address for /metrics, /healthz and /readyz. /metrics is served there alone then, and nowhere else where tokens are asked for."`
+	TLSCert        string   `name:"tls-cert" group:"Browsers:" placeholder:"FILE" help:"Certificate chain (PEM) to serve https:// and wss:// with."`
+	TLSKey         string   `name:"tls-key" group:"Browsers:" placeholder:"FILE" help:"The certificate's private key (PEM)."`
 
 	tokenFlags
 
@@ -37,20 +38,27 @@ type serveCmd struct {
 	MaxAge   span   `group:"Stream:" default:"24h" help:"How long events can be replayed. 0 = for ever."`
 	MaxBytes size   `group:"Stream:" default:"1GiB" help:"How much the stream may take on disk, then its oldest events go. 0 = no limit."`
 
-	MaxConnections   int     `group:"Limits:" default:"50000" help:"Connections at one time."`
-	MaxSubscriptions int     `group:"Limits:" default:"128" help:"Subscriptions of one connection."`
-	MaxIDs           int     `name:"max-ids" group:"Limits:" default:"1000" help:"Ids of one subscription."`
-	MaxReplay        int     `group:"Limits:" default:"100000" help:"Events replayed to one subscription; beyond, it is told to read everything again."`
-	MaxFrame         size    `group:"Limits:" default:"64KiB" help:"Size of a WebSocket message from a browser."`
-	MaxPayload       size    `group:"Limits:" default:"64KiB" help:"Size of the payload of an event that is published through the bridge."`
-	MaxPublish       int     `group:"Limits:" default:"1000" help:"Events of one publish request, counted once for each id; 1000 at most."`
-	FrameRate        float64 `group:"Limits:" default:"50" help:"Messages a second from one connection."`
-	FrameBurst       int     `group:"Limits:" default:"200" help:"Messages at once from one connection."`
-	MaxOutbox        size    `group:"Limits:" default:"1MiB" help:"What may wait to be sent on one connection; a slower reader is disconnected, and resumes."`
-	WindowBytes      size    `group:"Limits:" default:"64MiB" help:"Memory for the newest events, from which short absences are replayed."`
-	Ping             span    `group:"Limits:" default:"25s" help:"Silence on a connection before a heartbeat."`
-	ConnectTimeout   span    `group:"Limits:" default:"10s" help:"Time for a WebSocket to send its connect."`
-	DrainTimeout     span    `group:"Limits:" default:"10s" help:"Time to stop in good order after SIGTERM or Ctrl-C; a second signal stops at once."`
+	MaxConnections           int     `group:"Limits:" default:"50000" help:"Connections at one time, WebSocket and SSE together."`
+	MaxConnectionsPerAddress int     `group:"Limits:" default:"20000" help:"Connections of one IPv4 address, or one /64 of IPv6. 0 = any number."`
+	MaxConnectionsPerUser    int     `group:"Limits:" default:"2000" help:"Connections with tokens of one sub. 0 = any number."`
+	MaxSubscriptions         int     `group:"Limits:" default:"128" help:"Subscriptions of one connection."`
+	MaxIDs                   int     `name:"max-ids" group:"Limits:" default:"1000" help:"Ids of one subscription."`
+	MaxIDsPerConnection      int     `name:"max-ids-per-connection" group:"Limits:" default:"10000" help:"Ids and types of all subscriptions of one connection."`
+	MaxReplay                int     `group:"Limits:" default:"100000" help:"Events replayed to one subscription; beyond, it is told to read everything again."`
+	MaxReplays               int     `group:"Limits:" default:"8" help:"Replays that read from JetStream at one time; the others wait in line."`
+	MaxReplaysPerConnection  int     `group:"Limits:" default:"4" help:"Of them, replays of one connection."`
+	MaxFrame                 size    `group:"Limits:" default:"64KiB" help:"Size of a WebSocket message from a browser."`
+	MaxPayload               size    `group:"Limits:" default:"64KiB" help:"Size of the payload of an event that is published through the bridge."`
+	MaxPublish               int     `group:"Limits:" default:"1000" help:"Events of one publish request, counted once for each id; 1000 at most."`
+	FrameRate                float64 `group:"Limits:" default:"50" help:"Messages a second from one connection."`
+	FrameBurst               int     `group:"Limits:" default:"200" help:"Messages at once from one connection."`
+	ByteRate                 size    `group:"Limits:" default:"1MiB" help:"Bytes a second from one connection; at once, four times as many."`
+	MaxOutbox                size    `group:"Limits:" default:"1MiB" help:"What may wait to be sent on one connection; a slower reader is disconnected, and resumes."`
+	WindowBytes              size    `group:"Limits:" default:"64MiB" help:"Memory for the newest events, from which short absences are replayed."`
+	Ping                     span    `group:"Limits:" default:"25s" help:"Silence on a connection before a heartbeat."`
+	ConnectTimeout           span    `group:"Limits:" default:"10s" help:"Time for a WebSocket to send its connect."`
+	RequestTimeout           span    `group:"Limits:" default:"10s" help:"Time for a request, or a WebSocket message, from its first byte to its last."`
+	DrainTimeout             span    `group:"Limits:" default:"10s" help:"Time to stop in good order after SIGTERM or Ctrl-C; a second signal stops at once."`
 
 	LogLevel  string `group:"Log:" enum:"debug,info,warn,error" default:"info" placeholder:"info" help:"debug, info, warn or error."`
 	LogFormat string `group:"Log:" enum:"auto,text,json" default:"auto" placeholder:"auto" help:"text or json; auto is text in a terminal and json otherwise. The log goes to stderr."`

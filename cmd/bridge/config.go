@@ -17,6 +17,9 @@ func (c *serveCmd) check(set sources) error {
 	if err := bridge.CheckOrigins(c.Origins); err != nil {
 		return usage("an origin is what a browser shows before the path of a page, without a slash at the end", "%s: %v", name(set, "origins"), err)
 	}
+	if err := bridge.CheckProxies(c.TrustedProxies); err != nil {
+		return usage("list the proxies in front of this bridge, such as --trusted-proxies 127.0.0.1,10.0.0.0/8", "%s: %v", name(set, "trusted-proxies"), err)
+	}
 	return nil
 }
 
@@ -132,12 +135,21 @@ func (c *serveCmd) checkLimits(set sources) error {
 		ok   bool
 	}{
 		{"max-connections", c.MaxConnections > 0}, {"max-subscriptions", c.MaxSubscriptions > 0}, {"max-ids", c.MaxIDs > 0},
+		{"max-ids-per-connection", c.MaxIDsPerConnection > 0}, {"max-replays", c.MaxReplays > 0}, {"max-replays-per-connection", c.MaxReplaysPerConnection > 0},
 		{"max-replay", c.MaxReplay > 0}, {"max-frame", c.MaxFrame > 0}, {"max-payload", c.MaxPayload > 0}, {"max-publish", c.MaxPublish > 0},
-		{"frame-rate", c.FrameRate > 0}, {"frame-burst", c.FrameBurst > 0}, {"max-outbox", c.MaxOutbox > 0}, {"window-bytes", c.WindowBytes > 0},
-		{"ping", c.Ping > 0}, {"connect-timeout", c.ConnectTimeout > 0}, {"drain-timeout", c.DrainTimeout > 0},
+		{"frame-rate", c.FrameRate > 0}, {"frame-burst", c.FrameBurst > 0}, {"byte-rate", c.ByteRate > 0}, {"max-outbox", c.MaxOutbox > 0}, {"window-bytes", c.WindowBytes > 0},
+		{"ping", c.Ping > 0}, {"connect-timeout", c.ConnectTimeout > 0}, {"request-timeout", c.RequestTimeout > 0}, {"drain-timeout", c.DrainTimeout > 0},
 	} {
 		if !l.ok {
 			return usage("a limit cannot be switched off: give a great one", "%s must be above zero", name(set, l.flag))
+		}
+	}
+	for _, l := range []struct {
+		flag  string
+		value int
+	}{{"max-connections-per-address", c.MaxConnectionsPerAddress}, {"max-connections-per-user", c.MaxConnectionsPerUser}} {
+		if l.value < 0 {
+			return usage("0 is any number", "%s must not be below zero", name(set, l.flag))
 		}
 	}
 	if c.MaxPublish > publish.MaxMessages {

@@ -176,7 +176,7 @@ func (c *serveCmd) openLog(ctx context.Context, n *natsSide, log *slog.Logger) (
 		log.Warn("NATS does not take messages as large as --max-payload lets through: the largest will be refused", "max_payload", size(most).String(), "--max-payload", c.MaxPayload.String())
 	}
 	events, err := replay.Open(ctx, n.nc, replay.Config{
-		Stream: stream, WindowBytes: int(c.WindowBytes), MaxReplay: c.MaxReplay, Encode: bridge.Encode, Logger: log,
+		Stream: stream, WindowBytes: int(c.WindowBytes), MaxReplay: c.MaxReplay, Readers: c.MaxReplays, Encode: bridge.Encode, Logger: log,
 	})
 	if err != nil {
 		return nil, streamProblem(err)
@@ -209,13 +209,24 @@ func (c *serveCmd) server(n *natsSide, events *replay.Log, verifier bridge.Token
 			Frame: int(c.MaxFrame), Payload: int(c.MaxPayload), Subscriptions: c.MaxSubscriptions,
 			IDs: c.MaxIDs, Publish: c.MaxPublish, Replay: c.MaxReplay,
 		},
-		Rate: c.FrameRate, Burst: c.FrameBurst, Connections: c.MaxConnections, Outbox: int(c.MaxOutbox),
-		Body: max(16<<20, 2*int(c.MaxPayload)),
-		Ping: time.Duration(c.Ping), ConnectTimeout: time.Duration(c.ConnectTimeout),
+		Connections: c.MaxConnections, ConnectionsPerAddress: limit(c.MaxConnectionsPerAddress), ConnectionsPerUser: limit(c.MaxConnectionsPerUser),
+		TrustedProxies: c.TrustedProxies,
+		Rate:           c.FrameRate, Burst: c.FrameBurst, ByteRate: int(c.ByteRate), IDs: c.MaxIDsPerConnection, Replays: c.MaxReplaysPerConnection,
+		Outbox: int(c.MaxOutbox),
+		Body:   max(16<<20, 2*int(c.MaxPayload)),
+		Ping:   time.Duration(c.Ping), ConnectTimeout: time.Duration(c.ConnectTimeout), RequestTimeout: time.Duration(c.RequestTimeout),
 		Auth: verifier, Origins: c.Origins, LoopbackOrigins: c.Listen.loopback() && len(c.Origins) == 0,
 		PrivateMetrics: !c.AdminListen.isZero(), Health: n.health(),
 		Console:        c.console(set), ConsoleNATS: n.url,
 	})
+}
+
+// limit is a limit of the bridge, of a flag whose 0 is none.
+func limit(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
 }
 
 // console says whether the console is served: as asked, and otherwise only to this machine.
