@@ -126,6 +126,22 @@ func TestConnectionsPerUser(t *testing.T) {
 	r.as(alice)
 }
 
+// All that comes through a proxy is not one address: how many connections it has is not limited by that.
+func TestConnectionsOfAProxy(t *testing.T) {
+	r := start(t, func(c *Config) { c.ConnectionsPerAddress, c.TrustedProxies = 1, []string{"127.0.0.0/8"} })
+	for i := range 150 {
+		w := r.wire(hello("Connection", fmt.Sprintf("X-Forwarded-For: 198.51.100.%d\r\nConnection", i)), 0)
+		if status, body := w.response(t); status != 101 {
+			t.Fatalf("%d: %d %s", i, status, body)
+		}
+		r.wire("", 0)
+	}
+	await(t, "all are there", func() bool { n, _, http := r.counted(); return n == 150 && http == 150 })
+	if n := r.refused(overAddress); n != 0 {
+		t.Errorf("%v were refused", n)
+	}
+}
+
 // Connections that never ask for anything are bounded, too: a little beyond the limit they are closed as they come. Those who are there
 // are served on.
 func TestFloodOfSilentConnections(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	"github.com/livebridge/livebridge/protocol"
 )
 
-// bodies bounds the bytes of all requests' bodies that are in memory at one time.
-type bodies struct {
+// An allowance bounds bytes that many hold together.
+type allowance struct {
 	limit int64
 	held  atomic.Int64
 }
@@ -22,17 +22,20 @@ type bodies struct {
 // bodiesAtOnce is how many of the largest bodies there may be at one time; of smaller ones, more.
 const bodiesAtOnce = 8
 
-func (b *bodies) take(n int64) bool {
-	if b.held.Add(n) <= b.limit {
+// take returns false, and takes nothing, where there is not as much left.
+func (a *allowance) take(n int64) bool {
+	if a.held.Add(n) <= a.limit {
 		return true
 	}
-	b.held.Add(-n)
+	a.held.Add(-n)
 	return false
 }
 
+func (a *allowance) give(n int64) { a.held.Add(-n) }
+
 // A body is what was read of a request, and what it holds of the bridge's memory for that.
 type body struct {
-	of   *bodies
+	of   *allowance
 	data []byte
 	held int64
 }
@@ -47,7 +50,7 @@ func (b *body) take(n int64) bool {
 }
 
 // done gives back what the body holds. Nothing of it may be used any more.
-func (b *body) done() { b.of.held.Add(-b.held) }
+func (b *body) done() { b.of.give(b.held) }
 
 var errBodies = errors.New("too many bytes of bodies")
 

@@ -144,3 +144,45 @@ func TestSlowRequests(t *testing.T) {
 	}
 	await(t, "both have gone", func() bool { _, _, http := r.counted(); return http == 0 })
 }
+
+// Pages of history that nobody takes are bounded, get smaller as they become many, and are given back when their clients have gone.
+func TestPagesThatNobodyTakes(t *testing.T) {
+	r := start(t, nil)
+	payload := `"` + strings.Repeat("x", 60_000) + `"`
+	for i := range 100 {
+		r.publish(fmt.Sprintf("live.products.updated.%d", i), payload)
+	}
+	r.caughtUp(t)
+	r.srv.pages.untaken.limit = 40 << 20
+	held := func() int64 { return r.srv.pages.untaken.held.Load() }
+	var stuck []*wire
+	for range 100 {
+		w := r.wire("GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n", 4<<10)
+		if head, err := w.in.ReadString('\n'); err != nil || !strings.Contains(head, " 200 ") {
+			t.Fatal(head, err)
+		}
+		stuck = append(stuck, w)
+		if n := held(); n > 40<<20 {
+			t.Errorf("%d bytes are held", n)
+		}
+	}
+	if n := r.srv.pages.size(); n > 500<<10 {
+		t.Errorf("pages of %d bytes: they did not get smaller", n)
+	}
+	for _, w := range stuck {
+		_ = w.Close()
+	}
+	await(t, "nothing is held", func() bool { return held() == 0 && r.srv.pages.size() > 2<<20 })
+	for _, method := range []string{"HEAD", "GET"} {
+		if status, _ := r.do(method, "/v1/events?limit=1", ""); status != 200 {
+			t.Errorf("%s: %d", method, status)
+		}
+	}
+	await(t, "nothing is held", func() bool { return held() == 0 })
+	r.srv.pages.untaken.limit = 10_000
+	status, body := r.get("/v1/events?limit=1")
+	wantError(t, status, body, 429, "rate_limited", "ask again later")
+	if n := r.refused(overPages); n != 1 || held() != 0 {
+		t.Errorf("%v were refused, %d bytes are held", n, held())
+	}
+}

@@ -49,15 +49,9 @@ const (
 
 func (s *Server) newConn(id string, nc net.Conn, f framing, who visitor) *conn {
 	c := &conn{srv: s, id: id, net: nc, framing: f, remote: who.remote, from: who.from, log: s.log.With("session", id, "remote", who.remote), opened: time.Now()}
-	under := nc
-	if tls, ok := nc.(interface{ NetConn() net.Conn }); ok {
-		under = tls.NetConn()
-	}
-	if tcp, ok := under.(*net.TCPConn); ok {
-		_ = tcp.SetWriteBuffer(sendBuffer)
-		if under == nc && canTry {
-			c.raw, _ = tcp.SyscallConn()
-		}
+	boundSending(nc)
+	if tcp, ok := nc.(*net.TCPConn); ok && canTry {
+		c.raw, _ = tcp.SyscallConn()
 	}
 	c.shard = s.shards[s.nextShard.Add(1)%uint64(len(s.shards))]
 	c.out.conn, c.out.limit = c, s.cfg.Outbox
@@ -80,6 +74,16 @@ func (c *conn) ended() {
 	}
 	c.log.Log(context.Background(), level, "disconnected", "code", int(code), "why", code.String(),
 		"lived", time.Since(c.opened).Round(time.Millisecond).String(), "head", c.srv.cfg.Log.Head().String())
+}
+
+// boundSending bounds what the kernel holds for the peer.
+func boundSending(nc net.Conn) {
+	if tls, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		nc = tls.NetConn()
+	}
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(sendBuffer)
+	}
 }
 
 // cut closes the connection at once. It may be called by anyone, any number of times; the reader notices and ends it.

@@ -22,7 +22,8 @@ func fragment(op ws.Op, payload string) string {
 
 // Whatever a client floods the bridge with, it is closed with the code that says so, and another one is served all the while.
 func TestFloods(t *testing.T) {
-	r := start(t, func(c *Config) { c.RequestTimeout = time.Second })
+	// Little a second, so that it makes no difference how fast the bridge is.
+	r := start(t, func(c *Config) { c.RequestTimeout, c.Rate, c.ByteRate = time.Second, 1, 64<<10 })
 	other := r.connect()
 	const connect = `{"op":"connect"}`
 	for _, tc := range []struct {
@@ -262,4 +263,25 @@ func (b *browser) replayed(subs, events int) error {
 		}
 	}
 	return nil
+}
+
+// One who publishes as fast as he can has one request under way at a time, so others are not kept waiting behind all of his.
+func TestPublishersTakeTurns(t *testing.T) {
+	const many = 400
+	r := start(t, nil)
+	greedy, modest := r.connect(), r.connect()
+	var all []string
+	for i := range many {
+		all = append(all, fmt.Sprintf(`{"op":"publish","ref":"p%d","events":[{"resource":"greedy","type":"created"}]}`, i))
+	}
+	greedy.send(strings.Join(all, "\n"))
+	greedy.want("published") // it has begun
+	modest.send(`{"op":"publish","ref":"p","events":[{"resource":"modest","type":"created"}]}`)
+	modest.want("published")
+	if before := r.stored(t); before >= many {
+		t.Errorf("%d events were stored first", before)
+	}
+	for range many - 1 {
+		greedy.want("published")
+	}
 }

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"context"
 	"strconv"
 	"strings"
 	"time"
@@ -83,13 +82,10 @@ type query struct {
 	now    time.Time // when it was asked
 }
 
-// How much one page of history holds.
+// How many events one page of history holds.
 const (
 	defaultLimit = 1000
 	maxLimit     = 10_000
-	pageBytes    = 8 << 20
-
-	historyTimeout = 30 * time.Second // to read a page
 )
 
 // query reads a query string.
@@ -148,35 +144,4 @@ func (s *Server) query(c *fiber.Ctx, who *access) (q query, perr *protocol.Error
 		}
 	}
 	return q, nil
-}
-
-// getEvents answers with a page of history; without a start, from the oldest event that is stored.
-func (s *Server) getEvents(c *fiber.Ctx) error {
-	who, perr := s.authorize(c)
-	if perr != nil {
-		return perr
-	}
-	q, perr := s.query(c, who)
-	if perr != nil {
-		return perr
-	}
-	if !q.given {
-		q.start = replay.Start{Kind: replay.First}
-	}
-	if perr := who.maySubscribe(q.filter, q.start, q.now); perr != nil {
-		return perr
-	}
-	ctx, cancel := context.WithTimeout(s.ctx, historyTimeout)
-	defer cancel()
-	page, err := s.cfg.Log.History(ctx, q.set, who.view(q.now), q.start, q.limit, pageBytes)
-	if err != nil {
-		return s.told(err)
-	}
-	events := make([][]byte, len(page.Events))
-	for i, e := range page.Events {
-		events[i] = e.Frame
-	}
-	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-	c.Set(fiber.HeaderCacheControl, "no-store")
-	return c.Send(protocol.AppendHistoryBody(nil, events, page.Next.String(), page.More))
 }

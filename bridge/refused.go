@@ -18,13 +18,14 @@ const (
 	overHeader        reason = "header"        // of a request
 	overBody          reason = "body"          // of a request
 	overBodies        reason = "bodies"        // of all requests together
+	overPages         reason = "pages"         // of history that their clients have not taken
 	overSubscriptions reason = "subscriptions" // of one connection
 	overIDs           reason = "ids"           // of one subscription, or of all of a connection
 	overTickets       reason = "tickets"       // of one user, or of the bridge
 )
 
 var reasons = []reason{overConnections, overAddress, overUser, overByteRate, overTime, overConnectTime, overHeader, overBody, overBodies,
-	overSubscriptions, overIDs, overTickets}
+	overPages, overSubscriptions, overIDs, overTickets}
 
 // complaints remembers when the log was last told of each reason.
 type complaints map[reason]*atomic.Int64

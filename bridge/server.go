@@ -117,8 +117,9 @@ type Server struct {
 	proxies    proxies
 	metrics    *metrics
 	complaints complaints
-	bodies     bodies
-	console    *console // nil = off
+	pages      pages
+	bodies     allowance // bytes of requests' bodies
+	console    *console  // nil = off
 	tickets    tickets
 	storing    storing
 	ctx        context.Context
@@ -147,7 +148,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	cfg = cfg.withDefaults()
 	s := &Server{
-		cfg: cfg, log: cfg.Logger, complaints: newComplaints(),
+		cfg: cfg, log: cfg.Logger, complaints: newComplaints(), pages: newPages(),
 		conns: make(map[*conn]struct{}), admission: newAdmission(), stop: make(chan struct{}), empty: make(chan struct{}),
 	}
 	s.bodies.limit = bodiesAtOnce * int64(cfg.Body)

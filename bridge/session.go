@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"sync"
@@ -195,24 +194,6 @@ func (s *session) frame(op ws.Op, payload []byte, now time.Time) error {
 	return nil
 }
 
-// spend counts a frame. Frames over the budget are refused one by one, and when they in turn come faster than the budget allows the
-// connection is closed.
-func (s *session) spend(payload []byte, now time.Time) (over string, err error) {
-	cost := max(s.reader.Size(), objectCost*(1+bytes.Count(payload, []byte{'\n'})))
-	if over = s.budget.spend(&s.srv.cfg, cost, now); over == withinBudget {
-		return over, nil
-	}
-	if over == overBytes {
-		s.srv.refuse(overByteRate, s.remote)
-	} else {
-		s.srv.metrics.limited.Inc()
-	}
-	if s.patience.spend(&s.srv.cfg, cost, now) != withinBudget {
-		return over, closing{code: protocol.CloseTooMany}
-	}
-	return over, nil
-}
-
 func (s *session) text(frame []byte, over string) error {
 	empty := true
 	for object := range protocol.SplitFrame(frame) {
@@ -319,19 +300,14 @@ func (s *session) subscribe(m protocol.Message) *protocol.Error {
 	if s.subs[m.Sub] != nil {
 		return protocol.Errorf(protocol.DuplicateSub, "there is a subscription %q on this connection: unsubscribe it first, or use another name", m.Sub)
 	}
-	if most := s.srv.cfg.Limits.Subscriptions; len(s.subs) >= most {
-		s.srv.refuse(overSubscriptions, s.remote)
-		return protocol.Errorf(protocol.TooMany, "a connection may have %d subscriptions", most)
-	}
 	filter := subjects.Filter{Resource: m.Subscribe.Resource, Types: m.Subscribe.Types, IDs: m.Subscribe.IDs}
 	set, err := filter.Compile()
 	if err != nil {
 		return protocol.Errorf(protocol.BadRequest, "%s", err.Error())
 	}
 	words := len(filter.IDs) + len(filter.Types)
-	if most := s.srv.cfg.IDs; s.words+words > most {
-		s.srv.refuse(overIDs, s.remote)
-		return protocol.Errorf(protocol.TooMany, "all subscriptions of a connection may name %d ids and types in all: there is room for %d more", most, most-s.words)
+	if perr := s.roomFor(words); perr != nil {
+		return perr
 	}
 	now := time.Now()
 	start, perr := startOf(m.Subscribe.Start, now)
@@ -351,12 +327,10 @@ func (s *session) subscribe(m protocol.Message) *protocol.Error {
 	s.subs[m.Sub] = e
 	s.words += words
 	opts := replay.SubscribeOptions{Set: set, Start: start, Chunk: s.out.chunk()}
-	if start.Kind != replay.Now {
-		if s.turns == nil {
-			s.turns = replay.NewTurns(s.srv.cfg.Replays)
-		}
-		opts.Turns = s.turns
+	if start.Kind != replay.Now && s.turns == nil {
+		s.turns = replay.NewTurns(s.srv.cfg.Replays)
 	}
+	opts.Turns = s.turns
 	if who != nil {
 		mine.rights, e.asks = &s.rights, filter
 		opts.View = replay.View{Allows: s.shows, NotBefore: who.NotBefore(now)}
@@ -370,6 +344,19 @@ func (s *session) subscribe(m protocol.Message) *protocol.Error {
 	}
 	e.its = its
 	s.log.Debug("subscribe", "sub", m.Sub, "resource", m.Subscribe.Resource, "types", len(m.Subscribe.Types), "ids", len(m.Subscribe.IDs), "after", m.Subscribe.Start.After)
+	return nil
+}
+
+// roomFor is nil, or says which limit another subscription with so many ids and types would exceed.
+func (s *session) roomFor(words int) *protocol.Error {
+	if most := s.srv.cfg.Limits.Subscriptions; len(s.subs) >= most {
+		s.srv.refuse(overSubscriptions, s.remote)
+		return protocol.Errorf(protocol.TooMany, "a connection may have %d subscriptions", most)
+	}
+	if most := s.srv.cfg.IDs; s.words+words > most {
+		s.srv.refuse(overIDs, s.remote)
+		return protocol.Errorf(protocol.TooMany, "all subscriptions of a connection may name %d ids and types in all: there is room for %d more", most, most-s.words)
+	}
 	return nil
 }
 

@@ -1,6 +1,11 @@
 package bridge
 
-import "time"
+import (
+	"bytes"
+	"time"
+
+	"github.com/livebridge/livebridge/protocol"
+)
 
 // A bucket is a budget that fills again as time passes. Its zero value is full. It is used by one goroutine at a time.
 type bucket struct {
@@ -45,3 +50,21 @@ func (b *budget) spend(cfg *Config, bytes int, now time.Time) string {
 
 // byteBurst is how many bytes may come at once: those of four seconds, and in any case a few of the largest frames.
 func (c *Config) byteBurst() int { return 4 * max(c.ByteRate, c.Limits.Frame) }
+
+// spend counts a frame. Frames over the budget are refused one by one, and when they in turn come faster than the budget allows the
+// connection is closed.
+func (s *session) spend(payload []byte, now time.Time) (over string, err error) {
+	cost := max(s.reader.Size(), objectCost*(1+bytes.Count(payload, []byte{'\n'})))
+	if over = s.budget.spend(&s.srv.cfg, cost, now); over == withinBudget {
+		return over, nil
+	}
+	if over == overBytes {
+		s.srv.refuse(overByteRate, s.remote)
+	} else {
+		s.srv.metrics.limited.Inc()
+	}
+	if s.patience.spend(&s.srv.cfg, cost, now) != withinBudget {
+		return over, closing{code: protocol.CloseTooMany}
+	}
+	return over, nil
+}
