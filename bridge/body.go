@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"github.com/livebridge/livebridge/protocol"
 )
@@ -54,7 +55,7 @@ func (b *body) done() { b.of.give(b.held) }
 
 var errBodies = errors.New("too many bytes of bodies")
 
-// bodyStep is how much room is made at once for a body whose length nobody knows.
+// bodyStep is how much room is made at once, at most, for a body whose length nobody knows.
 const bodyStep = 64 << 10
 
 // body reads a request's body, once it is known that its sender may send one. The caller calls done, in any case.
@@ -84,6 +85,24 @@ func (s *Server) body(c *fiber.Ctx) (*body, error) {
 	return b, err
 }
 
+// expected answers a client that asks whether it should send its body (Expect: 100-continue, as curl does): whoever may not is told so
+// while it still listens.
+func (s *Server) expected(app *fiber.App, ctx *fasthttp.RequestCtx) int {
+	c := app.AcquireCtx(ctx)
+	defer app.ReleaseCtx(c)
+	var err error
+	if _, perr := s.authorize(c); perr != nil {
+		err = perr
+	} else if ctx.Request.Header.ContentLength() > s.cfg.Body {
+		err = fiber.ErrRequestEntityTooLarge
+	}
+	if err == nil {
+		return fiber.StatusContinue
+	}
+	_ = s.onError(c, err)
+	return ctx.Response.StatusCode()
+}
+
 // read reads a body of that size, or, where it is negative, of one that is not known.
 func (b *body) read(stream io.Reader, size, most int) (err error) {
 	if size > most {
@@ -99,12 +118,12 @@ func (b *body) read(stream io.Reader, size, most int) (err error) {
 		}
 		return err
 	}
-	for {
+	for step := min(bodyStep, most); ; {
 		if int64(len(b.data)) == b.held {
-			if !b.take(bodyStep) {
+			if !b.take(int64(step)) {
 				return errBodies
 			}
-			b.data = slices.Grow(b.data, bodyStep)
+			b.data = slices.Grow(b.data, step)
 		}
 		n, err := stream.Read(b.data[len(b.data):b.held])
 		b.data = b.data[:len(b.data)+n]

@@ -186,3 +186,40 @@ func TestPagesThatNobodyTakes(t *testing.T) {
 		t.Errorf("%v were refused, %d bytes are held", n, held())
 	}
 }
+
+// Whoever asks before it sends a body is told before it does.
+func TestExpectContinue(t *testing.T) {
+	r := guarded(t, func(c *Config) { c.Body = 1000 })
+	const event = `{"resource":"a","type":"b"}`
+	auth := "Authorization: Bearer " + mint(t, all, nil) + "\r\n"
+	for _, tc := range []struct {
+		name, length, headers string
+		status                int
+		code                  string
+	}{
+		{"nobody", "27", "", 401, "unauthorized"},
+		{"too long", "1001", auth, 413, "too_large"},
+		{"as it should be", "27", auth, 200, ""},
+		{"chunked", "", auth, 200, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := r.begin(tc.length, tc.headers, "Expect: 100-continue\r\n")
+			if tc.status != 200 {
+				status, body := w.response(t)
+				wantError(t, status, body, tc.status, tc.code, "")
+				if _, err := w.in.ReadByte(); err == nil {
+					t.Error("the connection stays open")
+				}
+				return
+			}
+			if line, _ := w.in.ReadString('\n'); line != "HTTP/1.1 100 Continue\r\n" {
+				t.Fatal(line)
+			}
+			_, _ = w.in.ReadString('\n')
+			_, _ = fmt.Fprint(w, map[bool]string{true: chunk(event) + "0\r\n\r\n", false: event}[tc.length == ""])
+			if status, body := w.response(t); status != 200 {
+				t.Errorf("%d %s", status, body)
+			}
+		})
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 	"github.com/gofiber/websocket/v2"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/valyala/fasthttp"
 
 	"github.com/livebridge/livebridge/internal/ws"
 	"github.com/livebridge/livebridge/protocol"
@@ -33,6 +34,7 @@ func (s *Server) routes() *fiber.App {
 	app.Server().KeepHijackedConns = true
 	app.Server().Logger = silent{}
 	app.Server().ConnState = s.connState
+	app.Server().ExpectHandler = func(ctx *fasthttp.RequestCtx) int { return s.expected(app, ctx) }
 	app.Use(s.guard)
 	upgrade := websocket.New(s.upgraded, websocket.Config{Subprotocols: []string{protocol.Subprotocol}, ReadBufferSize: 256, WriteBufferSize: 256})
 	app.Get("/v1/ws", s.handshake, upgrade)
