@@ -145,9 +145,14 @@ func TestConnectionsOfAProxy(t *testing.T) {
 // Connections that never ask for anything are bounded, too: a little beyond the limit they are closed as they come. Those who are there
 // are served on.
 func TestFloodOfSilentConnections(t *testing.T) {
+	t.Run("of one address", func(t *testing.T) { silentFlood(t, overAddress, 20, 10) })
+	t.Run("in all", func(t *testing.T) { silentFlood(t, overConnections, 10, -1) })
+}
+
+func silentFlood(t *testing.T, why reason, all, ofOne int) {
 	var log buffer
 	r := start(t, func(c *Config) {
-		c.Connections, c.ConnectionsPerAddress, c.Logger = 20, 10, slog.New(slog.NewJSONHandler(&log, nil))
+		c.Connections, c.ConnectionsPerAddress, c.Logger = all, ofOne, slog.New(slog.NewJSONHandler(&log, nil))
 	})
 	served := r.connect()
 	conns := make([]net.Conn, 300)
@@ -162,7 +167,7 @@ func TestFloodOfSilentConnections(t *testing.T) {
 	const most = 10 + 100 // and what is spare
 	await(t, "the rest has been closed", func() bool {
 		_, _, http := r.counted()
-		return http == most-1 && r.refused(overAddress) == float64(len(conns)-(most-1))
+		return http == most-1 && r.refused(why) == float64(len(conns)-(most-1))
 	})
 	for i, c := range conns[most:] { // whoever came then is closed, and finds it out
 		if _, err := c.Read(make([]byte, 1)); err == nil {
@@ -171,7 +176,7 @@ func TestFloodOfSilentConnections(t *testing.T) {
 	}
 	served.send(`{"op":"ping"}`)
 	served.want("pong")
-	if n := strings.Count(log.String(), `"reason":"address"`); n != 1 {
+	if n := strings.Count(log.String(), `"reason":"`+string(why)+`"`); n != 1 {
 		t.Errorf("the log was told %d times: %s", n, log.String())
 	}
 	for _, c := range conns {
