@@ -217,7 +217,7 @@ func (c *serveCmd) server(n *natsSide, events *replay.Log, verifier bridge.Token
 		Ping:   time.Duration(c.Ping), ConnectTimeout: time.Duration(c.ConnectTimeout), RequestTimeout: time.Duration(c.RequestTimeout),
 		Auth: verifier, Origins: c.Origins, LoopbackOrigins: c.Listen.loopback() && len(c.Origins) == 0,
 		PrivateMetrics: !c.AdminListen.isZero(), Health: n.health(),
-		Console:        c.console(set), ConsoleNATS: n.url,
+		Console: c.console(set), ConsoleNATS: n.url,
 	})
 }
 
