@@ -33,7 +33,7 @@ type Config struct {
 
 	Rate           float64       // frames a second and connection; 0 = 50
 	Burst          int           // frames at once; 0 = 200
-	ByteRate       int           // bytes a second and connection; 0 = 1 MiB. At once: four times as much, or four of the largest frames
+	ByteRate       int           // bytes a second and connection; 0 = 4 MiB. At once: four times as much, or four of the largest frames
 	IDs            int           // ids, and types, of all subscriptions of a connection; 0 = 10,000
 	Replays        int           // replays of one connection that read from JetStream at one time, the others wait; 0 = 4
 	Outbox         int           // bytes that may wait for one connection, then it is closed with 4409; 0 = 1 MiB
@@ -82,7 +82,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Connections, 50_000)
 	def(&c.ConnectionsPerAddress, 20_000)
 	def(&c.ConnectionsPerUser, 2_000)
-	def(&c.ByteRate, 1<<20)
+	def(&c.ByteRate, 4<<20)
 	def(&c.IDs, 10_000)
 	def(&c.Replays, 4)
 	def(&c.Outbox, 1<<20)

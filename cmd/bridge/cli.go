@@ -52,7 +52,7 @@ type serveCmd struct {
 	MaxPublish               int     `group:"Limits:" default:"1000" help:"Events of one publish request, counted once for each id; 1000 at most."`
 	FrameRate                float64 `group:"Limits:" default:"50" help:"Messages a second from one connection."`
 	FrameBurst               int     `group:"Limits:" default:"200" help:"Messages at once from one connection."`
-	ByteRate                 size    `group:"Limits:" default:"1MiB" help:"Bytes a second from one connection; at once, four times as many."`
+	ByteRate                 size    `group:"Limits:" default:"4MiB" help:"Bytes a second from one connection; at once, four times as many."`
 	MaxOutbox                size    `group:"Limits:" default:"1MiB" help:"What may wait to be sent on one connection; a slower reader is disconnected, and resumes."`
 	WindowBytes              size    `group:"Limits:" default:"64MiB" help:"Memory for the newest events, from which short absences are replayed."`
 	Ping                     span    `group:"Limits:" default:"25s" help:"Silence on a connection before a heartbeat."`
