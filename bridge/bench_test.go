@@ -20,16 +20,24 @@ import (
 // BenchmarkFanOut is the whole way: events are published to NATS, in process, and each goes over loopback to a thousand WebSockets.
 func BenchmarkFanOut(b *testing.B) {
 	for _, size := range []int{200, 2000} {
-		b.Run(fmt.Sprintf("1000x%dB", size), func(b *testing.B) { benchmarkFanOut(b, 1000, size) })
+		b.Run(fmt.Sprintf("1000x%dB", size), func(b *testing.B) { benchmarkFanOut(b, 1000, size, false) })
 	}
+	b.Run("TLS/1000x200B", func(b *testing.B) { benchmarkFanOut(b, 1000, 200, true) })
 }
 
-func benchmarkFanOut(b *testing.B, clients, size int) {
+func benchmarkFanOut(b *testing.B, clients, size int, encrypted bool) {
 	r := start(b, nil)
+	dial := func() *wire {
+		return r.wire(hello()+masked(ws.Text, `{"op":"connect"}`)+masked(ws.Text, `{"op":"subscribe","sub":"a","resource":"products"}`), 0)
+	}
+	if encrypted {
+		addr, cfg := r.secure(b, r.srv.ServeTLS)
+		dial = func() *wire { return secured(b, addr, cfg) }
+	}
 	var got atomic.Int64
 	done := make(chan struct{})
 	for range clients {
-		w := r.wire(hello()+masked(ws.Text, `{"op":"connect"}`)+masked(ws.Text, `{"op":"subscribe","sub":"a","resource":"products"}`), 0)
+		w := dial()
 		_ = w.SetDeadline(time.Time{})
 		go func() {
 			if _, err := w.in.ReadString('}'); err != nil { // past the answer to the handshake, and into the first frame

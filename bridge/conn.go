@@ -16,9 +16,11 @@ import (
 // A conn is one connection to a browser, WebSocket or SSE, after its handshake. Its reader goroutine owns it.
 type conn struct {
 	srv     *Server
-	id      string // the session
-	net     net.Conn
-	raw     syscall.RawConn // nil where writing cannot be tried without waiting (TLS)
+	id      string          // the session
+	net     net.Conn        // what is read from, and closed
+	sealed  *sealed         // under net, where that is TLS of ours; nil otherwise
+	socket  net.Conn        // what is written to
+	raw     syscall.RawConn // of the socket; nil where writing to it cannot be tried without waiting
 	shard   *shard
 	framing framing
 	out     outbox
@@ -48,14 +50,20 @@ const (
 )
 
 func (s *Server) newConn(id string, nc net.Conn, f framing, who visitor) *conn {
-	c := &conn{srv: s, id: id, net: nc, framing: f, remote: who.remote, from: who.from, log: s.log.With("session", id, "remote", who.remote), opened: time.Now()}
+	c := &conn{srv: s, id: id, net: nc, socket: nc, framing: f, remote: who.remote, from: who.from, log: s.log.With("session", id, "remote", who.remote), opened: time.Now()}
 	boundSending(nc)
-	if tcp, ok := nc.(*net.TCPConn); ok && canTry {
+	if c.sealed = sealedUnder(nc); c.sealed != nil {
+		c.socket = c.sealed.Conn
+	}
+	if tcp, ok := c.socket.(*net.TCPConn); ok && canTry {
 		c.raw, _ = tcp.SyscallConn()
 	}
 	c.shard = s.shards[s.nextShard.Add(1)%uint64(len(s.shards))]
 	c.out.conn, c.out.limit = c, s.cfg.Outbox
 	c.out.lastWrite.Store(time.Now().UnixNano())
+	if c.sealed != nil {
+		c.sealed.collect(c.raw, func() { c.out.ask(func(c *control) { c.flush = true }) })
+	}
 	return c
 }
 
@@ -78,7 +86,7 @@ func (c *conn) ended() {
 
 // boundSending bounds what the kernel holds for the peer.
 func boundSending(nc net.Conn) {
-	if tls, ok := nc.(interface{ NetConn() net.Conn }); ok {
+	for tls, ok := nc.(interface{ NetConn() net.Conn }); ok; tls, ok = nc.(interface{ NetConn() net.Conn }) {
 		nc = tls.NetConn()
 	}
 	if tcp, ok := nc.(*net.TCPConn); ok {
@@ -126,11 +134,14 @@ func (c *conn) patience(slow bool) time.Duration {
 }
 
 // hurry makes a write that waits wait no longer than that of a peer that was too slow.
-func (c *conn) hurry() { _ = c.net.SetWriteDeadline(time.Now().Add(c.patience(true))) }
+func (c *conn) hurry() { _ = c.socket.SetWriteDeadline(time.Now().Add(c.patience(true))) }
+
+// pumpMax is how many bytes a pump encodes at once: a slow peer takes no more, and there may be many of them.
+const pumpMax = 32 << 10
 
 // pump writes for a peer that is slow, or whose socket cannot be tried, until nothing waits any more.
 func (c *conn) pump(p pending) {
-	var buf []byte
+	var buf, sealed []byte
 	for {
 		for !p.done() {
 			if len(p.rest) == 0 {
@@ -138,8 +149,13 @@ func (c *conn) pump(p pending) {
 					putItems(p.items)
 					p.items, p.at = nil, 0
 				}
-				buf, p.restSize = p.encode(c.framing, buf[:0])
-				p.rest = buf
+				buf, p.restSize = p.encode(c.framing, buf[:0], pumpMax)
+				var err error
+				if p.rest, err = c.seal(buf, &sealed); err != nil {
+					p.drop()
+					c.broken()
+					return
+				}
 			}
 			if err := c.writeAll(p.rest); err != nil {
 				p.drop()
@@ -147,6 +163,7 @@ func (c *conn) pump(p pending) {
 				return
 			}
 			p.rest = nil
+			c.written()
 			c.out.wrote(p.restSize, time.Now().UnixNano())
 		}
 		closes := p.control.close && p.sent
@@ -166,14 +183,14 @@ func (c *conn) pump(p pending) {
 // writeAll waits for the peer to take b, as long as it takes something now and then.
 func (c *conn) writeAll(b []byte) error {
 	for len(b) > 0 {
-		if err := c.net.SetWriteDeadline(time.Now().Add(c.patience(c.out.dropped()))); err != nil {
+		if err := c.socket.SetWriteDeadline(time.Now().Add(c.patience(c.out.dropped()))); err != nil {
 			return err
 		}
-		n, err := c.net.Write(b[:min(len(b), 16<<10)])
+		n, err := c.socket.Write(b[:min(len(b), 16<<10)])
 		b = b[n:]
 		if err != nil {
 			return err
 		}
 	}
-	return c.net.SetWriteDeadline(time.Time{})
+	return c.socket.SetWriteDeadline(time.Time{})
 }

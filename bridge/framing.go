@@ -31,6 +31,7 @@ type framing interface {
 type control struct {
 	pong  []byte // answer to a ping with this payload; nil = none
 	ping  bool   // ask for a sign of life
+	flush bool   // TLS has something of its own to say
 	close bool   // the last that is sent
 	code  protocol.CloseCode
 }

@@ -241,7 +241,7 @@ func TestPendingEncodes(t *testing.T) {
 	p := pending{items: []item{{text: &text}, {text: &big}, {text: &text}}, control: control{ping: true, close: true, code: protocol.CloseGoingAway}}
 	var ops []string
 	for calls := 0; !p.done(); calls++ {
-		out, size := p.encode(wsFraming{}, nil)
+		out, size := p.encode(wsFraming{}, nil, writeMax)
 		if len(out) == 0 || size == 0 || calls > 2 {
 			t.Fatalf("call %d: %d bytes of size %d", calls, len(out), size)
 		}

@@ -261,7 +261,7 @@ func (o *outbox) more() bool {
 // waits says whether there is something to write, and with it whether the writing goes on. The caller holds the lock.
 func (o *outbox) waits() bool {
 	c := &o.control
-	o.writing = !o.closed && (o.items != nil || c.pong != nil || c.ping || c.close)
+	o.writing = !o.closed && (o.items != nil || c.pong != nil || c.ping || c.close || c.flush)
 	o.stalled = o.stalled && o.writing
 	return o.writing
 }

@@ -73,7 +73,7 @@ func pair(t testing.TB) (server, client net.Conn) {
 	return server, client
 }
 
-// piped is what pair is, but of a connection to which writing cannot be tried: as with TLS, somebody has to wait.
+// piped is what pair is, but of a connection to which writing cannot be tried: somebody has to wait.
 func piped(t testing.TB) (server, client net.Conn) {
 	server, client = net.Pipe()
 	t.Cleanup(func() { _ = server.Close(); _ = client.Close() })
@@ -81,9 +81,9 @@ func piped(t testing.TB) (server, client net.Conn) {
 	return server, client
 }
 
-// both runs a test with either kind of connection.
-func both(t *testing.T, outbox int, f func(t *testing.T, c *conn, client net.Conn, in *bufio.Reader)) {
-	for name, ends := range map[string]func(testing.TB) (net.Conn, net.Conn){"TCP": pair, "pipe": piped} {
+// each runs a test with every kind of connection.
+func each(t *testing.T, outbox int, f func(t *testing.T, c *conn, client net.Conn, in *bufio.Reader)) {
+	for name, ends := range map[string]func(testing.TB) (net.Conn, net.Conn){"TCP": pair, "pipe": piped, "TLS": over(pair), "TLS, pipe": over(piped), "foreign TLS": foreign} {
 		t.Run(name, func(t *testing.T) {
 			server, client := ends(t)
 			c := bare(t, outbox).newConn("s", server, wsFraming{}, visitor{})
@@ -119,7 +119,7 @@ func (l *lines) next(t testing.TB) (text string, code int) {
 
 // What is queued comes out whole and in order, however many queue and however slowly it is read.
 func TestOutboxOrder(t *testing.T) {
-	both(t, 64<<20, func(t *testing.T, c *conn, _ net.Conn, in *bufio.Reader) {
+	each(t, 64<<20, func(t *testing.T, c *conn, _ net.Conn, in *bufio.Reader) {
 		const writers, each = 4, 500
 		var wg sync.WaitGroup
 		for w := range writers {
@@ -160,7 +160,7 @@ func (o *outbox) idle() bool {
 
 // A peer that does not read is closed with 4409 when more waits than may; what waits is dropped then, whole lines only.
 func TestSlowPeerIsToldWhenItReadsOn(t *testing.T) {
-	both(t, 64<<10, func(t *testing.T, c *conn, client net.Conn, in *bufio.Reader) {
+	each(t, 64<<10, func(t *testing.T, c *conn, client net.Conn, in *bufio.Reader) {
 		pushed := 0
 		for ; !c.out.ending(); pushed++ {
 			c.out.push(item{text: event(10_000)})
@@ -195,7 +195,7 @@ func TestSlowPeerIsToldWhenItReadsOn(t *testing.T) {
 
 // One event may be larger than all that may wait, where nothing else waits.
 func TestLargeEventPasses(t *testing.T) {
-	both(t, 1000, func(t *testing.T, c *conn, client net.Conn, in *bufio.Reader) {
+	each(t, 1000, func(t *testing.T, c *conn, client net.Conn, in *bufio.Reader) {
 		large := event(300_000)
 		l := lines{in: in}
 		for range 3 {
@@ -214,7 +214,7 @@ func TestLargeEventPasses(t *testing.T) {
 }
 
 func TestCloseComesLast(t *testing.T) {
-	both(t, 1<<20, func(t *testing.T, c *conn, _ net.Conn, in *bufio.Reader) {
+	each(t, 1<<20, func(t *testing.T, c *conn, _ net.Conn, in *bufio.Reader) {
 		for range 100 {
 			c.out.push(item{text: event(2000)})
 		}
@@ -252,7 +252,7 @@ func TestEventStreamIsCutAtOnce(t *testing.T) {
 }
 
 func TestPeerThatHasGone(t *testing.T) {
-	both(t, 1<<20, func(t *testing.T, c *conn, client net.Conn, _ *bufio.Reader) {
+	each(t, 1<<20, func(t *testing.T, c *conn, client net.Conn, _ *bufio.Reader) {
 		_ = client.Close()
 		for !c.out.ending() { // a writer finds out
 			c.out.push(item{text: event(10)})

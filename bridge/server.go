@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -179,7 +180,16 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Serve accepts connections from ln until Shutdown is called, and then returns nil. It closes ln.
+// ServeTLS is [Server.Serve] for https and wss. Only HTTP/1.1 is spoken, and nothing before TLS 1.2, whatever cfg says; cfg needs a
+// certificate. A handshake may take ten seconds.
+func (s *Server) ServeTLS(ln net.Listener, cfg *tls.Config) error {
+	cfg = cfg.Clone()
+	cfg.NextProtos, cfg.MinVersion = []string{"http/1.1"}, max(cfg.MinVersion, tls.VersionTLS12)
+	return s.Serve(sealedListener{ln, cfg})
+}
+
+// Serve accepts connections from ln until Shutdown is called, and then returns nil. It closes ln. For TLS there is [Server.ServeTLS]: a
+// listener of crypto/tls works, but each of its connections takes a goroutine to be written to, and a flood closes them with 4409.
 func (s *Server) Serve(ln net.Listener) error {
 	s.mu.Lock()
 	if s.draining {

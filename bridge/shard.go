@@ -10,10 +10,11 @@ import (
 // A shard writes to its connections, one after another, what has gathered in their outboxes: many events in one call. It never waits for
 // a peer: where a socket takes no more, a goroutine takes over that connection until it does.
 type shard struct {
-	srv  *Server
-	wake chan struct{}
-	buf  []byte
-	now  int64
+	srv    *Server
+	wake   chan struct{}
+	buf    []byte
+	sealed []byte // buf as it goes over TLS
+	now    int64
 
 	try    func(fd uintptr) bool // kept, so that writing allocates nothing
 	out    []byte                // what try writes
@@ -92,20 +93,25 @@ func (sh *shard) flush(o *outbox) {
 	p := pending{items: items, control: c}
 	for !p.done() {
 		var size int
-		sh.buf, size = p.encode(o.conn.framing, sh.buf[:0])
-		n, err := sh.write(o.conn, sh.buf)
+		sh.buf, size = p.encode(o.conn.framing, sh.buf[:0], writeMax)
+		out, err := o.conn.seal(sh.buf, &sh.sealed)
+		n := 0
+		if err == nil {
+			n, err = sh.write(o.conn, out)
+		}
 		if err != nil {
 			p.drop()
 			o.conn.broken()
 			return
 		}
-		if n < len(sh.buf) {
+		if n < len(out) {
 			rest := p // a copy: what the goroutine holds is allocated, and p must not be
-			rest.rest, rest.restSize = append([]byte(nil), sh.buf[n:]...), size
+			rest.rest, rest.restSize = append([]byte(nil), out[n:]...), size
 			o.stall()
 			sh.srv.spawn(func() { o.conn.pump(rest) })
 			return
 		}
+		o.conn.written()
 		o.wrote(size, sh.now)
 	}
 	p.drop()
@@ -119,6 +125,9 @@ func (sh *shard) flush(o *outbox) {
 
 // write writes without waiting, and returns how much was taken.
 func (sh *shard) write(c *conn, b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
 	sh.out = b
 	if err := c.raw.Write(sh.try); err != nil {
 		return 0, err
@@ -138,14 +147,14 @@ type pending struct {
 	at       int // how many of them are encoded
 	control  control
 	sent     bool   // the control frames are encoded
-	rest     []byte // encoded, and not taken by the socket
+	rest     []byte // encoded, sealed where that is due, and not taken by the socket
 	restSize int    // size of the items in rest
 }
 
 func (p *pending) done() bool { return len(p.rest) == 0 && p.at == len(p.items) && p.sent }
 
-// encode appends the next items, and returns their size. A pong or ping goes first, the close frame last.
-func (p *pending) encode(f framing, dst []byte) ([]byte, int) {
+// encode appends the next items, up to about max bytes, and returns their size. A pong or ping goes first, the close frame last.
+func (p *pending) encode(f framing, dst []byte, max int) ([]byte, int) {
 	if p.at == 0 && !p.sent {
 		first := p.control
 		first.close = false
@@ -154,7 +163,7 @@ func (p *pending) encode(f framing, dst []byte) ([]byte, int) {
 	var size int
 	if p.at < len(p.items) {
 		var n int
-		dst, n, size = f.appendItems(dst, p.items[p.at:], writeMax)
+		dst, n, size = f.appendItems(dst, p.items[p.at:], max)
 		p.at += n
 	}
 	if p.at == len(p.items) && !p.sent {

@@ -115,9 +115,13 @@ func (s *Server) sendAway(c *conn, why reason) {
 		status, e, retry = (&refusal{why}).status(), s.tooMany(why), refusalRetry
 	}
 	s.metrics.refused(e.Code)
-	_ = c.net.SetWriteDeadline(time.Now().Add(closeWait))
-	_, _ = fmt.Fprintf(c.net, "HTTP/1.1 %d %s\r\nConnection: close\r\nRetry-After: %s\r\nContent-Type: application/json\r\n\r\n%s",
-		status, utils.StatusMessage(status), retrySeconds(retry), protocol.AppendErrorBody(nil, e))
+	c.out.text(fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nConnection: close\r\nRetry-After: %s\r\nContent-Type: application/json\r\n\r\n%s",
+		status, utils.StatusMessage(status), retrySeconds(retry), protocol.AppendErrorBody(nil, e)))
+	c.out.ask(func(last *control) {
+		last.close = true
+		c.out.end()
+	})
+	ignore(c.net) // until that is written
 }
 
 // ignore reads to the end. Unlike io.Copy it holds no large buffer meanwhile.

@@ -2,14 +2,14 @@ package bridge
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,34 +20,39 @@ import (
 )
 
 // secure has the bridge listen with TLS, too, and returns what a client needs.
-func (r *rig) secure(t *testing.T) (addr string, client *tls.Config) {
+func (r *rig) secure(t testing.TB, serve func(net.Listener, *tls.Config) error) (addr string, client *tls.Config) {
 	t.Helper()
-	ts := httptest.NewTLSServer(nil) // for its certificate, which is for 127.0.0.1
-	certificate, root := ts.TLS.Certificates[0], ts.Certificate()
-	ts.Close()
+	its, client := identity()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() {
-		served <- r.srv.Serve(tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{certificate}}))
-	}()
+	go func() { served <- serve(ln, its) }()
 	t.Cleanup(func() {
-		_ = r.srv.Shutdown(t.Context())
+		_ = r.srv.Shutdown(context.Background())
 		if err := <-served; err != nil {
 			t.Errorf("serve: %v", err)
 		}
 	})
-	pool := x509.NewCertPool()
-	pool.AddCert(root)
-	return ln.Addr().String(), &tls.Config{RootCAs: pool}
+	return ln.Addr().String(), client
 }
 
-// With TLS, whose sockets cannot be tried, everything is as it is without.
+// With TLS everything is as it is without, also with that of a listener which is not ours.
 func TestTLS(t *testing.T) {
-	r := start(t, func(c *Config) { c.Outbox = 64 << 10 })
-	addr, cfg := r.secure(t)
+	for name, serve := range map[string]func(*Server, net.Listener, *tls.Config) error{
+		"ServeTLS":   (*Server).ServeTLS,
+		"a listener": func(s *Server, ln net.Listener, cfg *tls.Config) error { return s.Serve(tls.NewListener(ln, cfg)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, func(c *Config) { c.Outbox = 64 << 10 })
+			addr, cfg := r.secure(t, func(ln net.Listener, cfg *tls.Config) error { return serve(r.srv, ln, cfg) })
+			testTLS(t, r, addr, cfg)
+		})
+	}
+}
+
+func testTLS(t *testing.T, r *rig, addr string, cfg *tls.Config) {
 	dial := func() *browser {
 		d := websocket.Dialer{Subprotocols: []string{protocol.Subprotocol}, TLSClientConfig: cfg}
 		ws, _, err := d.Dial("wss://"+addr+"/v1/ws", http.Header{"Origin": {"https://" + addr}})
@@ -118,4 +123,53 @@ func TestTLS(t *testing.T) {
 	if err := <-shut; err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A tail that is faster than the shards is held back with TLS, too: a flood closes nobody, and everybody gets all of it.
+func TestTLSFlood(t *testing.T) {
+	const clients, events = 50, 2000
+	r := start(t, func(c *Config) { c.Outbox = 64 << 10 })
+	addr, cfg := r.secure(t, r.srv.ServeTLS)
+	var wg sync.WaitGroup
+	for range clients {
+		w := secured(t, addr, cfg)
+		wg.Go(func() {
+			if _, err := w.in.ReadString('}'); err != nil {
+				t.Error(err)
+				return
+			}
+			for got := 0; got < events; {
+				n, err := count(w.in)
+				if got += n; err != nil {
+					t.Errorf("after %d events: %v", got, err)
+					return
+				}
+			}
+		})
+	}
+	await(t, "all are live", func() bool { return r.log.Stats().Live == clients })
+	body := []byte(`"` + strings.Repeat("x", 1000) + `\u0007"`)
+	for i := range events {
+		if err := r.nc.Publish(fmt.Sprintf("live.products.updated.%d", i), body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wg.Wait()
+	if n := value(t, r.srv.cfg.Registry, "livebridge_closes_total"); n > 0 {
+		t.Errorf("%v connections were closed", n)
+	}
+}
+
+// secured is a WebSocket over TLS with one subscription.
+func secured(t testing.TB, addr string, cfg *tls.Config) *wire {
+	t.Helper()
+	c, err := tls.Dial("tcp", addr, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	if _, err := io.WriteString(c, hello()+masked(ws.Text, `{"op":"connect"}`)+masked(ws.Text, `{"op":"subscribe","sub":"a","resource":"products"}`)); err != nil {
+		t.Fatal(err)
+	}
+	return &wire{c, bufio.NewReader(c)}
 }
