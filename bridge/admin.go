@@ -20,5 +20,10 @@ func (s *Server) AdminHandler() http.Handler {
 		}
 		_, _ = fmt.Fprintln(w, "ready")
 	})
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for h := range securityHeaders(false, "") {
+			w.Header().Set(h[0], h[1])
+		}
+		mux.ServeHTTP(w, r)
+	})
 }

@@ -73,7 +73,7 @@ func newConsole(nats string) (*console, error) {
 }
 
 func (c *console) getPage(ctx *fiber.Ctx) error {
-	consoleHeaders(ctx)
+	ctx.Set(fiber.HeaderContentSecurityPolicy, consolePolicy)
 	ctx.Set(fiber.HeaderCacheControl, "no-cache")
 	ctx.Set(fiber.HeaderETag, c.tag)
 	if ctx.Fresh() {
@@ -89,7 +89,7 @@ func (c *console) getAsset(ctx *fiber.Ctx) error {
 	if !ok {
 		return fiber.ErrNotFound
 	}
-	consoleHeaders(ctx)
+	ctx.Set(fiber.HeaderContentSecurityPolicy, consolePolicy)
 	if ctx.Params("version") == c.version {
 		ctx.Set(fiber.HeaderCacheControl, "public, max-age=31536000, immutable")
 	} else { // the page came from a bridge of another version: a deploy is under way
@@ -97,12 +97,4 @@ func (c *console) getAsset(ctx *fiber.Ctx) error {
 	}
 	ctx.Set(fiber.HeaderContentType, consoleTypes[path.Ext(name)])
 	return ctx.Send(data)
-}
-
-func consoleHeaders(ctx *fiber.Ctx) {
-	ctx.Set(fiber.HeaderContentSecurityPolicy, consolePolicy)
-	ctx.Set(fiber.HeaderReferrerPolicy, "no-referrer")
-	ctx.Set(fiber.HeaderXContentTypeOptions, "nosniff")
-	ctx.Set(fiber.HeaderXFrameOptions, "DENY")
-	ctx.Set("Cross-Origin-Resource-Policy", "same-origin")
 }

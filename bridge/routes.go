@@ -68,7 +68,7 @@ func (s *Server) guard(c *fiber.Ctx) (err error) {
 			err = internal()
 		}
 	}()
-	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	secure(c)
 	if host := string(c.Context().Host()); !s.origins.knows(host) {
 		s.log.Warn("host refused", "host", host, "path", c.Path())
 		return protocol.Errorf(protocol.Forbidden, "this bridge is for this machine alone and is not known as %q: start it with --origins http://%s",
@@ -120,6 +120,7 @@ func (s *Server) onError(c *fiber.Ctx, err error) error {
 		status = fiber.StatusInternalServerError
 	}
 	s.metrics.refused(e.Code)
+	secure(c) // what the HTTP server refuses by itself has not come by the guard
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
 	return c.Status(status).Send(protocol.AppendErrorBody(nil, e))
 }

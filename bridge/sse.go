@@ -71,7 +71,10 @@ const retryAfter = 2 * time.Second
 // sseHead is the head of the answer. There is no length and no chunking: it ends with the connection.
 func sseHead(c *fiber.Ctx) []byte {
 	var b strings.Builder
-	b.WriteString("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n")
+	b.WriteString("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\nConnection: close\r\n")
+	for h := range securityHeaders(c.Context().IsTLS(), string(c.Context().Host())) {
+		fmt.Fprintf(&b, "%s: %s\r\n", h[0], h[1])
+	}
 	if origin := c.Get(fiber.HeaderOrigin); origin != "" {
 		fmt.Fprintf(&b, "Access-Control-Allow-Origin: %s\r\nVary: Origin\r\n", origin)
 	}

@@ -173,3 +173,24 @@ func secured(t testing.TB, addr string, cfg *tls.Config) *wire {
 	}
 	return &wire{c, bufio.NewReader(c)}
 }
+
+// Whoever does not get on with the handshake is not waited for.
+func TestSlowTLSHandshake(t *testing.T) {
+	r := start(t, nil)
+	r.srv.app.Server().ReadTimeout = 100 * time.Millisecond // in place of ten seconds
+	addr, _ := r.secure(t, r.srv.ServeTLS)
+	for name, begin := range map[string]string{"silent": "", "half a hello": "\x16\x03\x01\x01\x00\x01\x00", "no TLS": "GET / HTTP/1.1\r\n\r\n"} {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+		if _, err := io.WriteString(c, begin); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, c); err != nil && !strings.Contains(err.Error(), "reset") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

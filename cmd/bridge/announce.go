@@ -16,7 +16,7 @@ type places struct{ web, ws, admin, console, nats, store string }
 func (c *serveCmd) places(p *program, l *listeners, n *natsSide) places {
 	host := reachable(address{host: c.Listen.host, port: port(l.main)})
 	at := places{web: "http://" + host, ws: "ws://" + host + "/v1/ws", nats: n.url}
-	if l.tls {
+	if l.cert != nil {
 		at.web, at.ws = "https://"+host, "wss://"+host+"/v1/ws"
 	}
 	if l.admin != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
 	"errors"
 	"io/fs"
 	"net"
@@ -43,16 +42,4 @@ func reachable(a address) string {
 		a.host = "127.0.0.1"
 	}
 	return a.String()
-}
-
-// tls loads the certificate, nil if there is none.
-func (c *serveCmd) tls() (*tls.Config, error) {
-	if c.TLSCert == "" {
-		return nil, nil
-	}
-	cert, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
-	if err != nil {
-		return nil, failure("give a certificate and its private key, both as PEM", "--tls-cert %s, --tls-key %s: %w", c.TLSCert, c.TLSKey, err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}, nil
 }

@@ -19,6 +19,7 @@ import (
 
 // TestMain lets the test binary be the program too, for scripts and for tests that end it by a signal.
 func TestMain(m *testing.M) {
+	lookEvery = 20 * time.Millisecond
 	testscript.Main(noLeaks{m}, map[string]func(){"bridge": main})
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -33,7 +32,7 @@ func (c *serveCmd) run(ctx context.Context, p *program) error {
 	if err != nil {
 		return stopped(ctx, err)
 	}
-	l, err := c.listen()
+	l, err := c.listen(log)
 	if err != nil {
 		return err
 	}
@@ -48,7 +47,7 @@ func (c *serveCmd) run(ctx context.Context, p *program) error {
 		return stopped(ctx, err)
 	}
 	defer events.Close()
-	srv, err := c.server(n, events, verifier, log, p.set)
+	srv, err := c.server(n, events, verifier, l.cert, log, p.set)
 	if err != nil {
 		return err
 	}
@@ -80,36 +79,44 @@ func stopped(ctx context.Context, err error) error {
 // listeners are the addresses that are served.
 type listeners struct {
 	main, admin net.Listener // admin: nil if there is none
-	tls         bool
+	cert        *certificate // nil without TLS
 }
 
 // listen opens all addresses before anything else is done, so that a port in use is found at once.
-func (c *serveCmd) listen() (*listeners, error) {
-	config, err := c.tls()
-	if err != nil {
-		return nil, err
-	}
-	l := &listeners{tls: config != nil}
-	const why = "another bridge may be running"
-	if l.main, err = listen("--listen", why, c.Listen.String()); err != nil {
-		return nil, err
-	}
-	if config != nil {
-		l.main = tls.NewListener(l.main, config)
-	}
-	if !c.AdminListen.isZero() {
-		if l.admin, err = listen("--admin-listen", why, c.AdminListen.String()); err != nil {
+func (c *serveCmd) listen(log *slog.Logger) (l *listeners, err error) {
+	l = &listeners{}
+	defer func() {
+		if err != nil {
 			l.close()
-			return nil, err
+		}
+	}()
+	if c.TLSCert != "" {
+		if l.cert, err = openCertificate(c.TLSCert, c.TLSKey, log); err != nil {
+			return l, err
 		}
 	}
-	return l, nil
+	const why = "another bridge may be running"
+	if l.main, err = listen("--listen", why, c.Listen.String()); err != nil {
+		return l, err
+	}
+	if c.AdminListen.isZero() {
+		return l, nil
+	}
+	if !c.AdminListen.loopback() {
+		log.Warn("--admin-listen is a public address, and asks nobody who he is: everybody who reaches it may read the metrics", "address", c.AdminListen.String())
+	}
+	l.admin, err = listen("--admin-listen", why, c.AdminListen.String())
+	return l, err
 }
 
 func (l *listeners) close() {
-	_ = l.main.Close()
-	if l.admin != nil {
-		_ = l.admin.Close()
+	for _, ln := range []net.Listener{l.main, l.admin} {
+		if ln != nil {
+			_ = ln.Close()
+		}
+	}
+	if l.cert != nil {
+		l.cert.close()
 	}
 }
 
@@ -196,13 +203,13 @@ func streamProblem(err error) error {
 }
 
 // server makes the bridge proper.
-func (c *serveCmd) server(n *natsSide, events *replay.Log, verifier bridge.TokenVerifier, log *slog.Logger, set sources) (*bridge.Server, error) {
+func (c *serveCmd) server(n *natsSide, events *replay.Log, verifier bridge.TokenVerifier, cert *certificate, log *slog.Logger, set sources) (*bridge.Server, error) {
 	publisher, err := publish.New(n.nc, publish.Options{Stream: c.Stream})
 	if err != nil {
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), cert.metric())
 	return bridge.New(bridge.Config{
 		Log: events, Publisher: publisher, Logger: log, Registry: registry,
 		Limits: protocol.Limits{
@@ -247,7 +254,12 @@ type serving struct {
 }
 
 func (s *serving) serve(l *listeners) {
-	s.spawn("serve", func() error { return s.srv.Serve(l.main) })
+	s.spawn("serve", func() error {
+		if l.cert != nil {
+			return s.srv.ServeTLS(l.main, l.cert.config())
+		}
+		return s.srv.Serve(l.main)
+	})
 	if l.admin == nil {
 		return
 	}

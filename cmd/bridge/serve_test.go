@@ -1,14 +1,7 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
-	"math/big"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -112,7 +105,7 @@ func dial(t testing.TB, d *websocket.Dialer, url string) *websocket.Conn {
 }
 
 func TestServeTLS(t *testing.T) {
-	cert, key, pool := certificate(t)
+	cert, key, pool := newCertificate(t)
 	b := serve(t, "--tls-cert", cert, "--tls-key", key)
 	if !strings.HasPrefix(b.URL, "https://") {
 		t.Fatalf("ready at %s", b.URL)
@@ -143,35 +136,6 @@ func TestServeTLS(t *testing.T) {
 		t.Errorf("exit %d: %s", status, b.stderr)
 	}
 	refused(t, exitFailure, "--tls-cert", "PEM", "--tls-cert", key, "--tls-key", cert, "--listen", "127.0.0.1:0")
-}
-
-// certificate writes a certificate for 127.0.0.1 and its key.
-func certificate(t testing.TB) (certFile, keyFile string, pool *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool = x509.NewCertPool()
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool.AddCert(cert)
-	return file(t, "cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))),
-		file(t, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}))), pool
 }
 
 // file writes a file for the test.
