@@ -86,14 +86,8 @@ func (e *embedded) check(c *serveCmd, set sources) error {
 	if !o.JetStream {
 		return failure(`add: jetstream { store_dir: "./data", sync_interval: always }`, "--nats-config %s: it does not switch on JetStream, which stores the events", c.NATSConfig)
 	}
-	where := address{host: o.Host, port: o.Port}
-	if !o.DontListen && !where.loopback() && !e.guarded() && !c.Insecure {
-		from := name(set, "nats-listen")
-		if _, ok := set["nats-listen"]; !ok {
-			from = c.NATSConfig + ": listen"
-		}
-		return usage("give it users (authorization, in a --nats-config FILE), or add --insecure where the network is trusted",
-			"%s %s is a public address without credentials: everybody who reaches it could read, publish and delete every event", from, hostPort(o))
+	if err := e.checkExposed(c, set); err != nil {
+		return err
 	}
 	if o.LogFile != "" || o.Syslog {
 		e.log.Warn("the log of the NATS inside goes where the bridge's goes: log_file and syslog do not count", "file", c.NATSConfig)

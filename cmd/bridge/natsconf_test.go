@@ -74,6 +74,27 @@ func TestServeWithUsers(t *testing.T) {
 	})
 }
 
+// On a public address it serves users who are told what they may, and lets nobody else in.
+func TestServeOnAPublicAddress(t *testing.T) {
+	b := serve(t, "--nats-config", file(t, "nats.conf", `listen: 0.0.0.0:-1
+http: 127.0.0.1:-1
+jetstream { sync_interval: always }
+authorization {
+	default_permissions: { publish: ["live.orders.>"], subscribe: ["_INBOX.>"] }
+	users: [
+		{ user: shop, password: secret, permissions: { publish: ["live.products.>"], subscribe: ["_INBOX.>"] } }
+		{ user: till, password: secret }
+	]
+}`), "--store-dir", t.TempDir())
+	must(t, "publish", "products", "created", "1", "--nats-url", strings.Replace(b.NATS, "//", "//shop:secret@", 1))
+	must(t, "publish", "orders", "created", "1", "--nats-url", strings.Replace(b.NATS, "//", "//till:secret@", 1))
+	for _, who := range []string{"", "shop:wrong@", "nobody:secret@"} {
+		if _, stderr, status := calls(t, "publish", "products", "created", "1", "--nats-url", strings.Replace(b.NATS, "//", "//"+who, 1)); status != exitFailure || !strings.Contains(stderr, "does not let this user in") || strings.Contains(stderr, "wrong") {
+			t.Errorf("%q: exit %d: %s", who, status, stderr)
+		}
+	}
+}
+
 // With several accounts the bridge is told by a key which is its own.
 func TestServeWithAnNkey(t *testing.T) {
 	key, err := nkeys.CreateUser()

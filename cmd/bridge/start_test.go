@@ -69,6 +69,8 @@ func TestStartWithoutJetStream(t *testing.T) {
 // A configuration of nats-server is checked before anything is started: what is wrong is told with file and line.
 func TestNATSConfigIsRefused(t *testing.T) {
 	conf := func(text string) string { return file(t, "nats.conf", text) }
+	const loopback = "listen: 127.0.0.1:-1\njetstream: enabled\n"
+	const limited = `authorization { users: [{user: a, password: a, permissions: { publish: ["live.>"], subscribe: ["_INBOX.>"] }}] }` + "\n"
 	for _, c := range []struct {
 		status           int
 		conf, what, hint string
@@ -79,6 +81,21 @@ func TestNATSConfigIsRefused(t *testing.T) {
 		{exitUsage, "listen: 0.0.0.0:-1\njetstream: enabled", "nats.conf: listen 0.0.0.0:0 is a public address without credentials", "--insecure"},
 		{exitUsage, "jetstream: enabled", "nats.conf: listen 0.0.0.0:4222 is a public address without credentials", "--insecure"},
 		{exitUsage, "listen: 0.0.0.0:-1\njetstream: enabled\nno_auth_user: a\nauthorization { users: [{user: a, password: a}] }", "without credentials", "--insecure"},
+		{exitUsage, "listen: \"[::]:-1\"\njetstream: enabled", "listen [::]:0 is a public address without credentials", "--insecure"},
+		{exitUsage, "listen: nats.example.com:4222\njetstream: enabled", "listen nats.example.com:4222 is a public address without credentials", "--insecure"},
+		{exitUsage, "port: 4222\njetstream: enabled", "listen 0.0.0.0:4222 is a public address without credentials", "--insecure"},
+		{exitUsage, loopback + "websocket { port: 8443, no_tls: true }", "websocket 0.0.0.0:8443 is a public address without credentials", "--insecure"},
+		{exitUsage, loopback + limited + "websocket { listen: 0.0.0.0:8443, no_tls: true, no_auth_user: a }", "websocket 0.0.0.0:8443 is a public address without credentials", "--insecure"},
+		{exitUsage, loopback + "server_name: n\nmqtt { port: 1883 }", "mqtt 0.0.0.0:1883 is a public address without credentials", "--insecure"},
+		{exitUsage, loopback + "leafnodes { port: 7422 }", "leafnodes 0.0.0.0:7422 is a public address without credentials", "--insecure"},
+		{exitUsage, loopback + "cluster { name: c, listen: 0.0.0.0:6222 }", "cluster 0.0.0.0:6222 is a public address without credentials", "--insecure"},
+		{exitUsage, loopback + "gateway { name: g, listen: 0.0.0.0:7222 }", "gateway 0.0.0.0:7222 is a public address without credentials", "--insecure"},
+		{exitUsage, loopback + limited + "http: 0.0.0.0:8222", "http 0.0.0.0:8222 is a public address, and asks nobody", "127.0.0.1"},
+		{exitUsage, "listen: 0.0.0.0:-1\njetstream: enabled\nhttp_port: 8222\n" + limited, "http 0.0.0.0:8222 is a public address, and asks nobody", "127.0.0.1"},
+		{exitUsage, "listen: 0.0.0.0:-1\njetstream: enabled\nprof_port: 8223\n" + limited, "prof_port 0.0.0.0:8223 is a public address, and asks nobody", "127.0.0.1"},
+		{exitUsage, "listen: 0.0.0.0:-1\njetstream: enabled\nauthorization { users: [{user: a, password: a}] }", `user "a" has no permissions`, "permissions: {"},
+		{exitUsage, "listen: 0.0.0.0:-1\njetstream: enabled\nauthorization { user: a, password: a }", `user "a" has no permissions`, "permissions: {"},
+		{exitUsage, "listen: 0.0.0.0:-1\njetstream: enabled\nauthorization { token: a }", "the token has no permissions", "permissions: {"},
 		{exitFailure, "listen: 127.0.0.1:-1\njetstream: enabled\naccounts { A { jetstream: enabled, users: [{user: a, password: a}] }, B { users: [{user: b, password: b}] } }", "several accounts", "--nats-nkey"},
 	} {
 		path := conf(c.conf)
