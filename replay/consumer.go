@@ -68,7 +68,7 @@ func (s *stream) consume(ctx context.Context, cfg consumerConfig) (*consumer, er
 	made, err := s.js.CreateConsumer(ctx, s.cfg.Name, jc)
 	if err != nil {
 		_ = sub.Unsubscribe()
-		return nil, fmt.Errorf("consumer of stream %s: %w", s.cfg.Name, err)
+		return nil, fmt.Errorf("consumer of stream %s: %w", s.cfg.Name, unanswered(ctx, err))
 	}
 	c.pending = made.CachedInfo().NumPending
 	return c, nil

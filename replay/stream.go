@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -70,6 +71,8 @@ func newStream(nc *nats.Conn, cfg StreamConfig) (*stream, error) {
 
 // open makes sure that the stream is there and can be used. It creates a missing one and leaves an existing one as it is.
 func (s *stream) open(ctx context.Context) error {
+	ctx, stop := s.attended(ctx, nil)
+	defer stop()
 	st, err := s.js.Stream(ctx, s.cfg.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		err = s.create(ctx)
@@ -77,12 +80,12 @@ func (s *stream) open(ctx context.Context) error {
 			return nil
 		}
 		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			return err
+			return s.explain(unanswered(ctx, err))
 		}
 		st, err = s.js.Stream(ctx, s.cfg.Name) // another bridge was faster
 	}
 	if err != nil {
-		return s.explain(err)
+		return s.explain(unanswered(ctx, err))
 	}
 	return s.usable(st.CachedInfo().Config)
 }
@@ -102,7 +105,7 @@ func (s *stream) create(ctx context.Context) error {
 		AllowDirect:        true,
 		AllowAtomicPublish: true,
 	})
-	return s.explain(err)
+	return err
 }
 
 // duplicates is the duplicate window: JetStream refuses one that is longer than the maximum age.
@@ -137,6 +140,8 @@ func (s *stream) explain(err error) error {
 		}
 	}
 	switch {
+	case denies(err):
+		return problem("this NATS user lacks a right that the bridge needs: "+err.Error(), "give it that right: docs/configuration.md lists all that a bridge needs, under \"A NATS of your own\"")
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount), errors.Is(err, nats.ErrNoResponders):
 		return problem("JetStream does not answer on this NATS server", "enable it: a jetstream { store_dir: … } block in its configuration, or for this account")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
@@ -176,20 +181,56 @@ func carriesAll(subject string) bool {
 // asking is a context for one request. It ends after a time, and when the connection changes: what was asked before is not answered any more.
 func (s *stream) asking(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, most)
-	changed, done := s.nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED), make(chan struct{})
+	changed := s.nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED)
+	ctx, stop := s.attended(ctx, changed)
+	return ctx, func() {
+		stop()
+		cancel()
+		s.nc.RemoveStatusListener(changed)
+	}
+}
+
+// deniedEvery is how often an unanswered request looks for the reason: NATS tells the connection, and not whoever asks, what a user may not.
+const deniedEvery = 100 * time.Millisecond
+
+// attended is a context that ends when changed says something, and, with the refusal as its cause, when NATS refuses what was asked.
+func (s *stream) attended(ctx context.Context, changed <-chan nats.Status) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	before, done := s.nc.LastError(), make(chan struct{})
 	go func() {
 		defer close(done)
-		select {
-		case <-changed:
-			cancel()
-		case <-ctx.Done():
+		look := time.NewTicker(deniedEvery)
+		defer look.Stop()
+		for {
+			select {
+			case <-changed:
+				cancel(nil)
+			case <-look.C:
+				if err := s.nc.LastError(); err != before && denies(err) {
+					cancel(err)
+				}
+			case <-ctx.Done():
+				return
+			}
 		}
 	}()
 	return ctx, func() {
-		cancel()
+		cancel(nil)
 		<-done
-		s.nc.RemoveStatusListener(changed)
 	}
+}
+
+// denies says whether an error is a refusal of something without which JetStream cannot be asked: a request of its API, or an inbox.
+func denies(err error) bool {
+	return errors.Is(err, nats.ErrPermissionViolation) && (strings.Contains(err.Error(), `"$JS.`) || strings.Contains(err.Error(), "Subscription to"))
+}
+
+// unanswered is the error of a request, or the refusal for which it got no answer.
+func unanswered(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); denies(cause) {
+		return cause
+	}
+	return err
 }
 
 // A state is what the stream's leader says of the stream at one moment.
@@ -281,7 +322,7 @@ func (s *stream) request(ctx context.Context, subject string, body, into any) er
 	}
 	msg, err := s.nc.RequestWithContext(ctx, "$JS.API."+subject, data)
 	if err != nil {
-		return fmt.Errorf("%s: %w", subject, err)
+		return fmt.Errorf("%s: %w", subject, unanswered(ctx, err))
 	}
 	if err := json.Unmarshal(msg.Data, into); err != nil {
 		return fmt.Errorf("%s: %w", subject, err)

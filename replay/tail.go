@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -41,8 +42,9 @@ type tail struct {
 	kicked    chan struct{}
 	alive     atomic.Int64 // when the stream was last heard of, Unix nanoseconds
 	running   atomic.Bool
-	ahead     time.Time // since when the stream has seemed to be behind the head; zero = it is not
-	absent    time.Time // since when the stream has been missing; zero = it is not
+	denied    atomic.Bool // it does not run because NATS refuses something that it needs
+	ahead     time.Time   // since when the stream has seemed to be behind the head; zero = it is not
+	absent    time.Time   // since when the stream has been missing; zero = it is not
 }
 
 func newTail(l *Log) *tail {
@@ -88,6 +90,8 @@ func (t *tail) ready() error {
 	switch {
 	case !t.log.stream.nc.IsConnected():
 		return errors.New("not connected to NATS")
+	case !t.running.Load() && t.denied.Load():
+		return errors.New("NATS does not give the bridge a right that it needs: its log says which")
 	case !t.running.Load():
 		return errors.New("the tail does not follow the stream yet")
 	case quiet > 2*watchEvery+apiTimeout:
@@ -103,6 +107,7 @@ func (t *tail) run() {
 		began := time.Now()
 		err := t.follow(ctx)
 		t.running.Store(false)
+		t.denied.Store(denies(err))
 		if ctx.Err() != nil {
 			return
 		}
@@ -239,7 +244,7 @@ func (t *tail) read(ctx context.Context, c *consumer, inc uint64) error {
 			t.heard()
 			silence.Reset(silent)
 		case <-silence.C:
-			return t.mute(ctx)
+			return t.mute(ctx, c)
 		case <-t.kicked:
 			return errors.New("asked to look at the stream")
 		case <-t.connected:
@@ -341,12 +346,15 @@ func (t *tail) judge(s sight, inc uint64, stalls *int) error {
 }
 
 // mute is called when heartbeats are missing. Where the API is silent too, the connection is dead without knowing it: it is made anew.
-func (t *tail) mute(ctx context.Context) error {
+func (t *tail) mute(ctx context.Context, c *consumer) error {
 	if _, err := t.log.watch.fresh(ctx); err != nil && ctx.Err() == nil && t.log.stream.nc.IsConnected() {
 		if e := t.log.stream.nc.ForceReconnect(); e != nil {
 			return fmt.Errorf("no heartbeat, no answer, no reconnect: %w", e)
 		}
 		return fmt.Errorf("no heartbeat and no answer, reconnecting: %w", err)
+	}
+	if err := t.log.stream.nc.LastError(); denies(err) && strings.Contains(err.Error(), c.name) {
+		return err
 	}
 	return errors.New("no heartbeat from the consumer")
 }

@@ -85,6 +85,9 @@ Exit status: 0 after a clean drain, 1 when something failed at run time, 2 for w
 type natsFlags struct {
 	NATSCreds string `name:"nats-creds" group:"NATS connection:" placeholder:"FILE" help:"Credentials (JWT and seed) of the NATS user."`
 	NATSNkey  string `name:"nats-nkey" group:"NATS connection:" placeholder:"FILE" help:"Nkey seed of the NATS user."`
+	NATSUser  string `name:"nats-user" group:"NATS connection:" placeholder:"TEXT" help:"Name of the NATS user, with --nats-password-file."`
+	NATSPass  string `name:"nats-password-file" group:"NATS connection:" placeholder:"FILE" help:"The user's password, in a file that nobody else may read."`
+	NATSInbox string `name:"nats-inbox" group:"NATS connection:" default:"_INBOX" placeholder:"_INBOX" help:"What the subjects of answers begin with, for a user who may subscribe to no others."`
 	NATSCA    string `name:"nats-ca" group:"NATS connection:" placeholder:"FILE" help:"Certificate authority (PEM) that signed the server's certificate, if not a public one."`
 	NATSCert  string `name:"nats-cert" group:"NATS connection:" placeholder:"FILE" help:"Client certificate (PEM) for a server that asks for one."`
 	NATSKey   string `name:"nats-key" group:"NATS connection:" placeholder:"FILE" help:"Private key (PEM) of the client certificate."`

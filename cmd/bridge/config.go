@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/livebridge/livebridge/bridge"
@@ -47,7 +48,7 @@ func (c *serveCmd) checkNATS(set sources) error {
 			return usage("name the server too: --nats-url tls://host:4222", "%s is for an external NATS, but there is no --nats-url", how)
 		}
 	}
-	for _, flag := range []string{"nats-creds", "nats-nkey"} {
+	for _, flag := range []string{"nats-creds", "nats-nkey", "nats-user", "nats-password-file"} {
 		if how, ok := set[flag]; ok && c.NATSConfig == "" {
 			return usage("name the server with --nats-url, or the configuration that knows this user with --nats-config",
 				"%s is not needed for the built-in NATS configuration, which has no users", how)
@@ -61,8 +62,20 @@ func (c *serveCmd) checkNATS(set sources) error {
 
 // check refuses halves of credentials, and more than one of them.
 func (f *natsFlags) check(set sources) error {
-	if f.NATSCreds != "" && f.NATSNkey != "" {
-		return usage("leave out one of them", "%s and %s both say who the bridge is", name(set, "nats-creds"), name(set, "nats-nkey"))
+	var given []string
+	for _, who := range [][2]string{{"nats-creds", f.NATSCreds}, {"nats-nkey", f.NATSNkey}, {"nats-user", f.NATSUser}} {
+		if who[1] != "" {
+			given = append(given, name(set, who[0]))
+		}
+	}
+	if len(given) > 1 {
+		return usage("leave out one of them", "%s and %s both say who the bridge is", given[0], given[1])
+	}
+	if f.NATSInbox == "" || strings.ContainsAny(f.NATSInbox, "*> \t\r\n") || slices.Contains(strings.Split(f.NATSInbox, "."), "") {
+		return usage("give the beginning of a subject, such as _INBOX.bridge", "%s %q is no beginning of a subject", name(set, "nats-inbox"), f.NATSInbox)
+	}
+	if err := pair(set, "nats-user", f.NATSUser, "nats-password-file", f.NATSPass); err != nil {
+		return err
 	}
 	return pair(set, "nats-cert", f.NATSCert, "nats-key", f.NATSKey)
 }

@@ -18,11 +18,11 @@ func (e *embedded) asks() bool {
 // guarded says whether nobody gets in without credentials.
 func (e *embedded) guarded() bool { return (e.asks() || e.opts.TLSVerify) && e.opts.NoAuthUser == "" }
 
-// letIn lets the bridge connect to its own server where that asks for credentials: with --nats-creds or --nats-nkey where one is given,
+// letIn lets the bridge connect to its own server where that asks for credentials: with --nats-creds, --nats-nkey or --nats-user where one is given,
 // and otherwise as a user with a key that is made here, and known to nobody else.
 func (e *embedded) letIn(c *serveCmd) error {
 	o := e.opts
-	if c.NATSCreds != "" || c.NATSNkey != "" {
+	if c.NATSCreds != "" || c.NATSNkey != "" || c.NATSUser != "" {
 		var err error
 		e.self, err = c.natsFlags.options()
 		return err

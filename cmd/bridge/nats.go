@@ -5,8 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
-	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,6 +23,13 @@ const (
 // refused, not sent later), and tell the log what goes wrong, what the server forbids included. closed is called if the connection ends for
 // good without our having closed it.
 func natsOptions(log *slog.Logger, closed func(error)) []nats.Option {
+	var told atomic.Bool // since the last connection; a server that refuses says so several times a second
+	refused := func(err error) bool {
+		if refusedUser(err) && !told.Swap(true) {
+			log.Error("NATS does not let this user in any more: trying again until it does", "error", err)
+		}
+		return refusedUser(err)
+	}
 	return []nats.Option{
 		nats.Name("livebridge"),
 		nats.Timeout(natsTimeout), nats.RetryOnFailedConnect(false), nats.NoCallbacksAfterClientClose(),
@@ -33,9 +40,19 @@ func natsOptions(log *slog.Logger, closed func(error)) []nats.Option {
 				log.Warn("the connection to NATS is lost, connecting again", "error", err)
 			}
 		}),
-		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("connected to NATS again", "url", nc.ConnectedUrlRedacted()) }),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { log.Debug("connecting to NATS", "error", err) }),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			told.Store(false)
+			log.Info("connected to NATS again", "url", nc.ConnectedUrlRedacted())
+		}),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
+			if !refused(err) {
+				log.Debug("connecting to NATS", "error", err)
+			}
+		}),
 		nats.ErrorHandler(func(nc *nats.Conn, sub *nats.Subscription, err error) {
+			if refused(err) {
+				return
+			}
 			attrs := []any{"error", err}
 			if sub != nil {
 				attrs = append(attrs, "subject", sub.Subject)
@@ -47,17 +64,24 @@ func natsOptions(log *slog.Logger, closed func(error)) []nats.Option {
 	}
 }
 
-// options are those that say who we are.
+// options are those that say who we are. Files with secrets are refused where others may read them; they are read again for each
+// connection, so that they can be renewed.
 func (f *natsFlags) options() ([]nats.Option, error) {
-	var opts []nats.Option
-	for _, file := range []struct{ flag, path string }{
-		{"--nats-creds", f.NATSCreds}, {"--nats-nkey", f.NATSNkey}, {"--nats-ca", f.NATSCA}, {"--nats-cert", f.NATSCert}, {"--nats-key", f.NATSKey},
-	} {
-		if file.path == "" {
+	opts := []nats.Option{nats.CustomInboxPrefix(f.NATSInbox)}
+	for _, file := range [][2]string{{"--nats-creds", f.NATSCreds}, {"--nats-nkey", f.NATSNkey}, {"--nats-password-file", f.NATSPass}} {
+		if file[1] == "" {
 			continue
 		}
-		if _, err := os.ReadFile(file.path); err != nil {
-			return nil, failure("give a file that this user can read", "%s: %w", file.flag, err)
+		if _, err := readSecret(file[0], file[1]); err != nil {
+			return nil, err
+		}
+	}
+	for _, file := range [][2]string{{"--nats-ca", f.NATSCA}, {"--nats-cert", f.NATSCert}, {"--nats-key", f.NATSKey}} {
+		if file[1] == "" {
+			continue
+		}
+		if _, err := readFile(file[0], file[1]); err != nil {
+			return nil, err
 		}
 	}
 	if f.NATSCreds != "" {
@@ -69,6 +93,12 @@ func (f *natsFlags) options() ([]nats.Option, error) {
 			return nil, failure("the file holds a user's seed, which begins with SU", "--nats-nkey %s: %w", f.NATSNkey, err)
 		}
 		opts = append(opts, opt)
+	}
+	if f.NATSUser != "" {
+		opts = append(opts, nats.UserInfoHandler(func() (string, string) {
+			password, _ := readSecret("", f.NATSPass) // without it the server refuses, which is told
+			return f.NATSUser, string(password)
+		}))
 	}
 	if f.NATSCA != "" {
 		opts = append(opts, nats.RootCAs(f.NATSCA))
@@ -96,9 +126,12 @@ func (f *natsFlags) connect(servers, hint string, opts []nats.Option) (*nats.Con
 func connectError(servers, hint string, err error) error {
 	var unknown x509.UnknownAuthorityError
 	text := "NATS at %s cannot be reached: %w"
+	var address *url.Error
 	switch {
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrNkeysNotSupported):
-		text, hint = "NATS at %s does not let this user in: %w", "say who it is: --nats-creds FILE, --nats-nkey FILE, or nats://user:password@host:4222"
+	case errors.As(err, &address): // whose text has parts of the password
+		hint, err = "write nats://host:4222; characters such as / and % in a password are written %XX", errors.New("that is no address")
+	case refusedUser(err):
+		text, hint = "NATS at %s does not let this user in: %w", "say who it is: --nats-creds FILE, --nats-nkey FILE, or --nats-user NAME --nats-password-file FILE"
 	case errors.As(err, &unknown):
 		hint = "if its certificate is signed by an authority of your own, name that with --nats-ca FILE"
 	case errors.Is(err, nats.ErrSecureConnWanted):
@@ -107,6 +140,12 @@ func connectError(servers, hint string, err error) error {
 		hint = "the server asks for TLS: check --nats-ca, --nats-cert and --nats-key, and that the URL names the host of its certificate"
 	}
 	return failure(hint, text, servers, err)
+}
+
+// refusedUser says whether a server does not let the user in.
+func refusedUser(err error) bool {
+	return errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) || errors.Is(err, nats.ErrAuthRevoked) ||
+		errors.Is(err, nats.ErrAccountAuthExpired) || errors.Is(err, nats.ErrNkeysNotSupported)
 }
 
 // redacted is a list of URLs without their passwords.
