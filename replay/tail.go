@@ -42,7 +42,7 @@ type tail struct {
 	kicked    chan struct{}
 	alive     atomic.Int64 // when the stream was last heard of, Unix nanoseconds
 	running   atomic.Bool
-	denied    atomic.Bool // it does not run because NATS refuses something that it needs
+	denied    atomic.Bool // NATS refuses something that is needed
 	ahead     time.Time   // since when the stream has seemed to be behind the head; zero = it is not
 	absent    time.Time   // since when the stream has been missing; zero = it is not
 }
@@ -90,7 +90,7 @@ func (t *tail) ready() error {
 	switch {
 	case !t.log.stream.nc.IsConnected():
 		return errors.New("not connected to NATS")
-	case !t.running.Load() && t.denied.Load():
+	case t.denied.Load():
 		return errors.New("NATS does not give the bridge a right that it needs: its log says which")
 	case !t.running.Load():
 		return errors.New("the tail does not follow the stream yet")
@@ -327,6 +327,7 @@ func (t *tail) look(ctx context.Context) sight {
 // judge finds what a healthy consumer would not tell: another stream under the same name, a stream that lost its end, a stalled consumer.
 func (t *tail) judge(s sight, inc uint64, stalls *int) error {
 	now := t.log.Head().seq
+	t.denied.Store(denies(s.err))
 	switch {
 	case s.err != nil:
 		return nil // heartbeats tell whether the stream still delivers
