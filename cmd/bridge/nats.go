@@ -136,7 +136,7 @@ func connectError(servers, hint string, err error) error {
 		hint = "if its certificate is signed by an authority of your own, name that with --nats-ca FILE"
 	case errors.Is(err, nats.ErrSecureConnWanted):
 		hint = "the server does not speak TLS: write nats:// in place of tls://, and leave out --nats-ca"
-	case errors.Is(err, nats.ErrSecureConnRequired), strings.Contains(err.Error(), "tls:"), strings.Contains(err.Error(), "x509:"):
+	case errors.Is(err, nats.ErrSecureConnRequired), strings.Contains(err.Error(), "tls:"), strings.Contains(err.Error(), "tls error:"), strings.Contains(err.Error(), "x509:"):
 		hint = "the server asks for TLS: check --nats-ca, --nats-cert and --nats-key, and that the URL names the host of its certificate"
 	}
 	return failure(hint, text, servers, err)

@@ -131,7 +131,7 @@ func TestNATSCredentials(t *testing.T) {
 		{"creds", operator, []string{"--nats-creds", file(t, "creds", creds)}, []string{"--nats-creds", file(t, "creds", otherCreds)},
 			strings.Fields(creds + otherCreds)[4:5], "does not let this user in"},
 		{"client certificate", fmt.Sprintf("tls { cert_file: %q, key_file: %q, ca_file: %q, verify: true }", cert, key, cert),
-			[]string{"--nats-ca", cert, "--nats-cert", cert, "--nats-key", key}, []string{"--nats-ca", cert, "--nats-cert", otherCert, "--nats-key", otherKey}, nil, "tls:"},
+			[]string{"--nats-ca", cert, "--nats-cert", cert, "--nats-key", key}, []string{"--nats-ca", cert, "--nats-cert", otherCert, "--nats-key", otherKey}, nil, "check --nats-ca, --nats-cert and --nats-key"},
 		{"its authority", fmt.Sprintf("tls { cert_file: %q, key_file: %q }", cert, key),
 			[]string{"--nats-ca", cert}, []string{"--nats-ca", otherCert}, nil, "certificate signed by unknown authority"},
 	} {
