@@ -113,7 +113,9 @@ func (s *Server) serveSSE(nc net.Conn, from visitor, head []byte, q query) {
 // at.
 func (s *Server) sendAway(c *conn, why reason) {
 	status, e, retry := fiber.StatusServiceUnavailable, protocol.Errorf(protocol.Unavailable, "this bridge goes away: connect again"), time.Second
+	code := protocol.CloseGoingAway
 	if why != "" {
+		code = protocol.CloseTooMany
 		s.refuse(why, c.remote)
 		status, e, retry = (&refusal{why}).status(), s.tooMany(why), refusalRetry
 	}
@@ -121,8 +123,8 @@ func (s *Server) sendAway(c *conn, why reason) {
 	c.out.text(fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nConnection: close\r\nRetry-After: %s\r\nContent-Type: application/json\r\n\r\n%s",
 		status, utils.StatusMessage(status), retrySeconds(retry), protocol.AppendErrorBody(nil, e)))
 	c.out.ask(func(last *control) {
-		last.close = true
-		c.out.end()
+		last.close, last.code = true, code
+		c.out.end(code)
 	})
 	ignore(c.net) // until that is written
 }
