@@ -94,6 +94,12 @@ func boundSending(nc net.Conn) {
 	}
 }
 
+// refused notes an error that the client is told.
+func (c *conn) refused(code protocol.Code) {
+	c.srv.metrics.refused(code)
+	c.log.Debug("refused", "code", code)
+}
+
 // cut closes the connection at once. It may be called by anyone, any number of times; the reader notices and ends it.
 func (c *conn) cut() { c.closeOnce.Do(func() { _ = c.net.Close() }) }
 

@@ -46,7 +46,7 @@ func (s *session) renew(token string) error {
 		s.stop(s.subs[name])
 		e := notCovered()
 		e.Sub = name
-		s.srv.metrics.refused(e.Code)
+		s.refused(e.Code)
 		ended = append(ended, protocol.AppendError(nil, e), protocol.AppendUnsubscribed(nil, name))
 	}
 	s.sayConnected(ended)

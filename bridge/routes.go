@@ -70,16 +70,20 @@ func (s *Server) guard(c *fiber.Ctx) (err error) {
 	}()
 	secure(c)
 	if host := string(c.Context().Host()); !s.origins.knows(host) {
-		s.log.Warn("host refused", "host", host, "path", c.Path())
+		s.log.Warn("host refused", "host", short(host), "path", short(c.Path()), "remote", remote(c))
 		return protocol.Errorf(protocol.Forbidden, "this bridge is for this machine alone and is not known as %q: start it with --origins http://%s",
 			short(host), short(host))
 	}
 	origin := c.Get(fiber.HeaderOrigin)
 	if origin == "" {
+		if !s.origins.any && hidden(c) {
+			s.log.Warn("origin refused", "origin", "", "path", short(c.Path()), "remote", remote(c))
+			return protocol.Errorf(protocol.Forbidden, "a browser sent this without the origin of its page: leave out cookies where this is no browser")
+		}
 		return c.Next()
 	}
 	if !s.origins.allows(origin, string(c.Context().Host())) {
-		s.log.Warn("origin refused", "origin", origin, "path", c.Path())
+		s.log.Warn("origin refused", "origin", short(origin), "path", short(c.Path()), "remote", remote(c))
 		return protocol.Errorf(protocol.Forbidden, "pages of origin %q may not use this bridge: start it with --origins %s", short(origin), short(origin))
 	}
 	c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
@@ -92,6 +96,18 @@ func (s *Server) guard(c *fiber.Ctx) (err error) {
 	}
 	return c.Next()
 }
+
+// hidden says whether a browser sent this for a page that does not say who it is. A page's WebSocket has an origin, always, and what a
+// page only embeds (mode no-cors) has nothing to do here: https://fetch.spec.whatwg.org, https://www.w3.org/TR/fetch-metadata.
+func hidden(c *fiber.Ctx) bool {
+	site := c.Get("Sec-Fetch-Site")
+	if websocket.IsWebSocketUpgrade(c) {
+		return site != "" || c.Get(fiber.HeaderCookie) != ""
+	}
+	return c.Get("Sec-Fetch-Mode") == "no-cors" && (site == "cross-site" || site == "same-site")
+}
+
+func remote(c *fiber.Ctx) string { return c.Context().RemoteAddr().String() }
 
 func short(text string) string { return text[:min(len(text), 100)] }
 
@@ -115,12 +131,13 @@ func (s *Server) onError(c *fiber.Ctx, err error) error {
 			s.refuse(why, s.visitor(c).remote)
 		}
 	default:
-		s.log.Error("request", "method", c.Method(), "path", c.Path(), "error", err)
+		s.log.Error("request", "method", short(c.Method()), "path", short(c.Path()), "error", err)
 		e = internal()
 		status = fiber.StatusInternalServerError
 	}
 	s.metrics.refused(e.Code)
 	secure(c) // what the HTTP server refuses by itself has not come by the guard
+	s.log.Debug("refused", "code", e.Code, "status", status, "method", short(c.Method()), "path", short(c.Path()), "remote", remote(c))
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
 	return c.Status(status).Send(protocol.AppendErrorBody(nil, e))
 }

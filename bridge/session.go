@@ -222,9 +222,7 @@ func (s *session) object(object []byte, over string) error {
 	case over == overBytes:
 		return s.tell(m.Sub, m.Ref, protocol.Errorf(protocol.RateLimited, "more than %d bytes a second: this frame was not looked at, send it again later", s.srv.cfg.ByteRate))
 	case perr != nil:
-		s.srv.metrics.refused(perr.Code)
-		s.out.text(protocol.AppendError(nil, perr))
-		return nil
+		return s.tell(perr.Sub, perr.Ref, perr)
 	}
 	switch m.Op {
 	case protocol.OpConnect:
@@ -256,7 +254,7 @@ func (s *session) refuse(e *protocol.Error) error {
 func (s *session) tell(sub, ref string, e *protocol.Error) error {
 	if e != nil {
 		e.Sub, e.Ref = sub, ref
-		s.srv.metrics.refused(e.Code)
+		s.refused(e.Code)
 		s.out.text(protocol.AppendError(nil, e))
 	}
 	return nil

@@ -166,7 +166,7 @@ func (wsTeller) notice(s *subscription, n replay.Notice) []byte {
 		return protocol.AppendReset(nil, s.name, protocol.Reason(n.Reason), n.At.String())
 	default:
 		e := s.conn.srv.told(n.Err)
-		s.conn.srv.metrics.refused(e.Code)
+		s.conn.refused(e.Code)
 		e.Sub = s.name
 		return protocol.AppendError(nil, e)
 	}
