@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,15 +27,26 @@ func (s *Server) routes() *fiber.App {
 	app := fiber.New(fiber.Config{
 		AppName: "Livebridge", DisableStartupMessage: true, Immutable: true, ReduceMemoryUsage: true,
 		ReadBufferSize: 16 << 10, ReadTimeout: s.cfg.RequestTimeout, WriteTimeout: time.Minute, IdleTimeout: 90 * time.Second,
-		StreamRequestBody:       true, // who sends a body is looked at before the body is, see body.go …
-		BodyLimit:               1,    // … as soon as its first byte has come
-		EnableTrustedProxyCheck: true, // and Fiber trusts no proxy: see proxies
-		ErrorHandler:            s.onError,
+		StreamRequestBody:            true, // who sends a body is looked at before the body is, see body.go …
+		BodyLimit:                    1,    // … as soon as its first byte has come
+		DisablePreParseMultipartForm: true, // a form is not taken: it needs no files of its own on the disk
+		EnableTrustedProxyCheck:      true, // and Fiber trusts no proxy: see proxies
+		ErrorHandler:                 s.onError,
 	})
 	app.Server().KeepHijackedConns = true
 	app.Server().Logger = silent{}
 	app.Server().ConnState = s.connState
 	app.Server().ExpectHandler = func(ctx *fasthttp.RequestCtx) int { return s.expected(app, ctx) }
+	served := app.Server().Handler
+	app.Server().Handler = func(rc *fasthttp.RequestCtx) {
+		if slices.Contains(fiber.DefaultMethods, string(rc.Method())) {
+			served(rc)
+			return
+		}
+		c := app.AcquireCtx(rc) // Fiber would answer by itself, and not as errors are answered here
+		defer app.ReleaseCtx(c)
+		_ = s.onError(c, fiber.ErrMethodNotAllowed)
+	}
 	app.Use(s.guard)
 	upgrade := websocket.New(s.upgraded, websocket.Config{Subprotocols: []string{protocol.Subprotocol}, ReadBufferSize: 256, WriteBufferSize: 256})
 	app.Get("/v1/ws", s.handshake, upgrade)
