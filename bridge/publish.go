@@ -27,7 +27,6 @@ func (s *Server) publish(ctx context.Context, events []protocol.Publish, origin 
 	began := time.Now()
 	stored, err := s.cfg.Publisher.Publish(ctx, list...)
 	if err != nil {
-		s.metrics.publishFailed.Inc()
 		return nil, s.publishError(err)
 	}
 	s.storing.acknowledged()
@@ -72,6 +71,7 @@ func (s *Server) publishError(err error) *protocol.Error {
 	case errors.Is(err, publish.ErrBatchDisabled):
 		return protocol.Errorf(protocol.BadRequest, "this stream takes one message a request: %s", err.Error())
 	}
+	s.metrics.publishFailed.Inc()
 	s.log.Warn("publish", "error", err)
 	var unavailable *publish.UnavailableError
 	if errors.As(err, &unavailable) && !unavailable.MaybeStored {
