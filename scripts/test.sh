@@ -62,7 +62,7 @@ go_tests() {
 	say "Go unit tests${race:+, with the race detector}"
 	go test $race $(go list ./... | grep -v /e2e)
 	say "end to end: the real binary, NATS embedded and as a process"
-	go test -count=1 -timeout 20m -skip "$IN_CHROMIUM" ./e2e
+	go test -count=1 -timeout 20m -p 1 -skip "$IN_CHROMIUM" ./e2e ./e2e/abuse
 }
 
 node_ready() {

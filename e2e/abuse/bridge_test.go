@@ -1,0 +1,391 @@
+package abuse
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// A target is a bridge under attack, with a bystander on it that wants nothing but its events.
+type target struct {
+	t           *testing.T
+	addr, admin string
+	nats        string
+	nc          *nats.Conn
+	js          jetstream.JetStream
+	keys        *keys
+	bystander   *bystander
+
+	mu    sync.Mutex
+	lines []string // of the log, as they stand in the table
+	raw   bytes.Buffer
+	heard bytes.Buffer // everything that it has told anybody
+	given []string     // secrets: what it was given and must never show
+	mine  int          // how far the lines have been looked at
+}
+
+// start starts a bridge that listens on loopback, with a NATS of its own inside, and waits until it is ready.
+func start(t *testing.T, args ...string) *target {
+	t.Helper()
+	b := &target{t: t, addr: loopback(t), admin: loopback(t), nats: loopback(t)}
+	args = append([]string{"--listen", b.addr, "--admin-listen", b.admin, "--nats-listen", b.nats, "--store-dir", filepath.Join(t.TempDir(), "store"),
+		"--log-format", "json", "--log-level", "debug", "--nats-config", natsConf(t)}, args...)
+	cmd := exec.Command(bridgeBin, args...)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for s := bufio.NewReader(stderr); ; {
+			line, err := s.ReadBytes('\n')
+			if err != nil {
+				return
+			}
+			b.logged(line)
+		}
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		<-done
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the bridge: %v", err)
+		}
+		b.secrets()
+	})
+	b.eventually("ready", func() error {
+		resp, err := http.Get("http://" + b.admin + "/readyz")
+		if err == nil {
+			defer resp.Body.Close()
+			if resp.StatusCode != http.StatusOK {
+				err = fmt.Errorf("status %d", resp.StatusCode)
+			}
+		}
+		return err
+	})
+	if b.nc, err = nats.Connect("nats://"+b.nats, nats.MaxReconnects(-1)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.nc.Close)
+	if b.js, err = jetstream.New(b.nc); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// natsConf is the shipped configuration without its fsync for each message, which is not what is under test here.
+func natsConf(t *testing.T) string {
+	t.Helper()
+	shipped, err := os.ReadFile("../../nats.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(string(shipped), "sync_interval: always", "sync_interval: 1m", 1)
+	if text == string(shipped) {
+		t.Fatal("nats.conf has no sync_interval: always")
+	}
+	path := filepath.Join(t.TempDir(), "nats.conf")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// loopback is a free address. Another process could take it before it is used; none does on a test machine.
+func loopback(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// eventually tries until ok returns nil.
+func (b *target) eventually(what string, ok func() error) {
+	b.t.Helper()
+	var err error
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if err = ok(); err == nil {
+			return
+		}
+	}
+	b.t.Fatalf("%s: not within %s: %v", what, patience, err)
+}
+
+// uninteresting are lines of everyday life.
+var uninteresting = map[string]bool{"connected": true, "subscribed": true, "token renewed": true, "ready": true, "draining": true, "drained": true}
+
+// logged takes a line of the log. One that is not a JSON object is a finding: something was injected.
+func (b *target) logged(line []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.raw.Write(line)
+	text, from := b.readable(line)
+	if from != "nats" {
+		b.lines = append(b.lines, text)
+	}
+}
+
+// readable is a line of the log as it stands in the table: level, message and attributes, without what differs from run to run.
+func (b *target) readable(line []byte) (text, from string) {
+	d := json.NewDecoder(bytes.NewReader(line))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return "NOT JSON: " + string(line), ""
+	}
+	var level, msg string
+	var attrs []string
+	for d.More() {
+		name, _ := d.Token()
+		var value any
+		if d.Decode(&value) != nil {
+			return "NOT JSON: " + string(line), ""
+		}
+		text := fmt.Sprint(value)
+		switch name {
+		case "time", "session", "remote", "stack", "took":
+		case "level":
+			level = text
+		case "msg":
+			msg = text
+		case "from":
+			from = text
+		default:
+			if n, ok := value.(float64); ok {
+				text = strconv.FormatFloat(n, 'f', -1, 64)
+			}
+			attrs = append(attrs, fmt.Sprintf(" %s=%s", name, b.quoted(text)))
+		}
+	}
+	if uninteresting[msg] {
+		return "", "nats"
+	}
+	return level + " " + msg + strings.Join(attrs, ""), from
+}
+
+// flood are names that a row numbers.
+var flood = regexp.MustCompile(`flood-\d+`)
+
+var port = regexp.MustCompile(`127\.0\.0\.1:\d+`)
+
+var plainValue = regexp.MustCompile(`^[\w./:*-]+$`)
+
+func (b *target) quoted(text string) string {
+	text = flood.ReplaceAllString(text, "flood-N")
+	text = port.ReplaceAllString(text, "127.0.0.1:PORT")
+	if plainValue.MatchString(text) {
+		return text
+	}
+	return strconv.Quote(text)
+}
+
+// news are the lines of the log since news was last called, each with how often it is there.
+func (b *target) news() map[string]int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	count := map[string]int{}
+	for _, l := range b.lines[b.mine:] {
+		count[l]++
+	}
+	return count
+}
+
+func (b *target) seen() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.mine = len(b.lines)
+}
+
+// hears notes what the bridge has told somebody.
+func (b *target) hears(text string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.heard.WriteString(text)
+}
+
+// secret notes what the bridge must never show.
+func (b *target) secret(text string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(text) >= 16 {
+		b.given = append(b.given, text)
+	}
+	return text
+}
+
+// secrets looks for secrets in everything that the bridge has shown. It is called when it has ended.
+func (b *target) secrets() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, place := range []struct{ name, text string }{{"the log", b.raw.String()}, {"what was answered", b.heard.String()}} {
+		for _, s := range b.given {
+			if at := strings.Index(place.text, s); at >= 0 {
+				b.t.Errorf("%s holds a secret: …%s…", place.name, place.text[max(0, at-120):min(len(place.text), at+60)])
+			}
+		}
+	}
+}
+
+var sample = regexp.MustCompile(`(?m)^livebridge_(\w+(?:\{[^}]*\})?) (\S+)$`)
+
+// samples reads the metrics.
+func (b *target) samples() map[string]float64 {
+	b.t.Helper()
+	resp, err := http.Get("http://" + b.admin + "/metrics")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.hears(string(text))
+	m := map[string]float64{}
+	for _, s := range sample.FindAllStringSubmatch(string(text), -1) {
+		if m[s[1]], err = strconv.ParseFloat(s[2], 64); err != nil {
+			b.t.Fatalf("metric %s: %v", s[1], err)
+		}
+	}
+	return m
+}
+
+// everyday are counters of what happens on good days, too.
+var everyday = regexp.MustCompile(`^(connections_opened|replayed_|tail_)`)
+
+// counters are the counters among the metrics that only grow when something is wrong, or is published.
+func counters(samples map[string]float64) map[string]float64 {
+	m := map[string]float64{}
+	for name, v := range samples {
+		if base, _, _ := strings.Cut(name, "{"); strings.HasSuffix(base, "_total") && !everyday.MatchString(base) {
+			m[name] = v
+		}
+	}
+	return m
+}
+
+// A bystander is a client with one subscription that behaves well. It must never notice anything.
+type bystander struct {
+	w      *wire
+	events chan said
+	n      int
+}
+
+// stand puts the bystander there.
+func (b *target) stand() {
+	a := &attack{t: b.t, on: b}
+	token := ""
+	if b.keys != nil {
+		token = b.keys.bystander()
+	}
+	w := a.open(token)
+	_ = w.SetDeadline(time.Time{})
+	w.text(`{"op":"subscribe","sub":"b","resource":"bystander"}`)
+	w.until("live")
+	b.bystander = &bystander{w: w, events: make(chan said, 100)}
+	b.t.Cleanup(func() { _ = w.Close() })
+	go func() {
+		defer close(b.bystander.events)
+		for {
+			s, _, ok := w.next()
+			if !ok {
+				return
+			}
+			if s.Op != "ping" {
+				b.bystander.events <- s
+			}
+		}
+	}()
+}
+
+// unharmed checks that the bridge is healthy and that the bystander gets its next event, and nothing else.
+func (b *target) unharmed(t *testing.T) {
+	t.Helper()
+	b.bystander.n++
+	id := strconv.Itoa(b.bystander.n)
+	if _, err := b.nc.Request("live.bystander.updated."+id, nil, patience); err != nil {
+		t.Errorf("publish: %v", err)
+	}
+	select {
+	case s, ok := <-b.bystander.events:
+		if !ok || s.Op != "event" || s.Resource != "bystander" || s.ID != id {
+			t.Fatalf("the bystander got %+v (connected: %t), want the event about %s", s, ok, id)
+		}
+	case <-time.After(patience):
+		t.Fatal("the bystander does not get its event")
+	}
+	for _, path := range []string{"/healthz", "/readyz"} {
+		resp, err := http.Get("http://" + b.addr + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d", path, resp.StatusCode)
+		}
+	}
+}
+
+// lineWith is the last line of the log that holds the text, as it was written; "" = there is none.
+func (b *target) lineWith(text string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	found := ""
+	for line := range strings.Lines(b.raw.String()) {
+		if strings.Contains(line, text) {
+			found = line
+		}
+	}
+	return found
+}
+
+// publish stores an event as a service does, past the bridge.
+func (a *attack) publish(subject, body string) {
+	a.t.Helper()
+	if _, err := a.on.nc.Request(subject, []byte(body), patience); err != nil {
+		a.fail("publish %s: %v", subject, err)
+	}
+}
+
+// process is a metric of the process itself.
+func (b *target) process(name string) float64 {
+	b.t.Helper()
+	resp, err := http.Get("http://" + b.admin + "/metrics")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	for s := bufio.NewScanner(resp.Body); s.Scan(); {
+		if text, found := strings.CutPrefix(s.Text(), name+" "); found {
+			v, err := strconv.ParseFloat(text, 64)
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			return v
+		}
+	}
+	b.t.Fatalf("there is no metric %s", name)
+	return 0
+}
