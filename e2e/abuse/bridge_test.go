@@ -136,7 +136,10 @@ func (b *target) eventually(what string, ok func() error) {
 }
 
 // uninteresting are lines of everyday life.
-var uninteresting = map[string]bool{"connected": true, "subscribed": true, "token renewed": true, "ready": true, "draining": true, "drained": true}
+var uninteresting = map[string]bool{
+	"connected": true, "subscribe": true, "subscribed": true, "live": true, "reset": true, "failed": true, "token renewed": true, "ready": true, "draining": true, "drained": true,
+	"disconnected code=1006": true, // the attacker has gone
+}
 
 // logged takes a line of the log. One that is not a JSON object is a finding: something was injected.
 func (b *target) logged(line []byte) {
@@ -165,7 +168,7 @@ func (b *target) readable(line []byte) (text, from string) {
 		}
 		text := fmt.Sprint(value)
 		switch name {
-		case "time", "session", "remote", "stack", "took":
+		case "time", "session", "remote", "stack", "took", "lived", "head":
 		case "level":
 			level = text
 		case "msg":
@@ -173,16 +176,20 @@ func (b *target) readable(line []byte) (text, from string) {
 		case "from":
 			from = text
 		default:
+			if name == "why" && msg == "disconnected" { // the code in words
+				continue
+			}
 			if n, ok := value.(float64); ok {
 				text = strconv.FormatFloat(n, 'f', -1, 64)
 			}
 			attrs = append(attrs, fmt.Sprintf(" %s=%s", name, b.quoted(text)))
 		}
 	}
-	if uninteresting[msg] {
+	text = msg + strings.Join(attrs, "")
+	if uninteresting[msg] || uninteresting[text] {
 		return "", "nats"
 	}
-	return level + " " + msg + strings.Join(attrs, ""), from
+	return level + " " + text, from
 }
 
 // flood are names that a row numbers.
