@@ -82,20 +82,20 @@ func (s *Server) guard(c *fiber.Ctx) (err error) {
 	}()
 	secure(c)
 	if host := string(c.Context().Host()); !s.origins.knows(host) {
-		s.log.Warn("host refused", "host", short(host), "path", short(c.Path()), "remote", remote(c))
+		s.log.Warn("host refused", "host", short(host), "path", short(c.Path()), "remote", s.visitor(c).remote)
 		return protocol.Errorf(protocol.Forbidden, "this bridge is for this machine alone and is not known as %q: start it with --origins http://%s",
 			short(host), short(host))
 	}
 	origin := c.Get(fiber.HeaderOrigin)
 	if origin == "" {
 		if !s.origins.any && hidden(c) {
-			s.log.Warn("origin refused", "origin", "", "path", short(c.Path()), "remote", remote(c))
+			s.log.Warn("origin refused", "origin", "", "path", short(c.Path()), "remote", s.visitor(c).remote)
 			return protocol.Errorf(protocol.Forbidden, "a browser sent this without the origin of its page: leave out cookies where this is no browser")
 		}
 		return c.Next()
 	}
 	if !s.origins.allows(origin, string(c.Context().Host())) {
-		s.log.Warn("origin refused", "origin", short(origin), "path", short(c.Path()), "remote", remote(c))
+		s.log.Warn("origin refused", "origin", short(origin), "path", short(c.Path()), "remote", s.visitor(c).remote)
 		return protocol.Errorf(protocol.Forbidden, "pages of origin %q may not use this bridge: start it with --origins %s", short(origin), short(origin))
 	}
 	c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
@@ -118,8 +118,6 @@ func hidden(c *fiber.Ctx) bool {
 	}
 	return c.Get("Sec-Fetch-Mode") == "no-cors" && (site == "cross-site" || site == "same-site")
 }
-
-func remote(c *fiber.Ctx) string { return c.Context().RemoteAddr().String() }
 
 func short(text string) string { return text[:min(len(text), 100)] }
 
@@ -149,7 +147,7 @@ func (s *Server) onError(c *fiber.Ctx, err error) error {
 	}
 	s.metrics.refused(e.Code)
 	secure(c) // what the HTTP server refuses by itself has not come by the guard
-	s.log.Debug("refused", "code", e.Code, "status", status, "method", short(c.Method()), "path", short(c.Path()), "remote", remote(c))
+	s.log.Debug("refused", "code", e.Code, "status", status, "method", short(c.Method()), "path", short(c.Path()), "remote", s.visitor(c).remote)
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
 	return c.Status(status).Send(protocol.AppendErrorBody(nil, e))
 }

@@ -119,7 +119,7 @@ func (s *Server) sendAway(c *conn, why reason) {
 		s.refuse(why, c.remote)
 		status, e, retry = (&refusal{why}).status(), s.tooMany(why), refusalRetry
 	}
-	s.metrics.refused(e.Code)
+	c.refused(e.Code)
 	c.out.text(fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nConnection: close\r\nRetry-After: %s\r\nContent-Type: application/json\r\n\r\n%s",
 		status, utils.StatusMessage(status), retrySeconds(retry), protocol.AppendErrorBody(nil, e)))
 	c.out.ask(func(last *control) {

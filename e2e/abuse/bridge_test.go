@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,6 +37,7 @@ type target struct {
 
 	mu    sync.Mutex
 	lines []string // of the log, as they stand in the table
+	limit []string // lines that say that a limit is reached, which are written now and then
 	raw   bytes.Buffer
 	heard bytes.Buffer // everything that it has told anybody
 	given []string     // secrets: what it was given and must never show
@@ -75,7 +78,7 @@ func start(t *testing.T, args ...string) *target {
 		b.secrets()
 	})
 	b.eventually("ready", func() error {
-		resp, err := http.Get("http://" + b.admin + "/readyz")
+		resp, err := look.Get("http://" + b.admin + "/readyz")
 		if err == nil {
 			defer resp.Body.Close()
 			if resp.StatusCode != http.StatusOK {
@@ -123,6 +126,9 @@ func loopback(t testing.TB) string {
 	return l.Addr().String()
 }
 
+// look asks for pages without keeping a connection, which the bridge would count.
+var look = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
 // eventually tries until ok returns nil.
 func (b *target) eventually(what string, ok func() error) {
 	b.t.Helper()
@@ -147,7 +153,11 @@ func (b *target) logged(line []byte) {
 	defer b.mu.Unlock()
 	b.raw.Write(line)
 	text, from := b.readable(line)
-	if from != "nats" {
+	switch {
+	case from == "nats":
+	case strings.HasPrefix(text, limitReached):
+		b.limit = append(b.limit, text)
+	default:
 		b.lines = append(b.lines, text)
 	}
 }
@@ -168,7 +178,7 @@ func (b *target) readable(line []byte) (text, from string) {
 		}
 		text := fmt.Sprint(value)
 		switch name {
-		case "time", "session", "remote", "stack", "took", "lived", "head":
+		case "time", "session", "remote", "stack", "took", "lived", "head", "hint":
 		case "level":
 			level = text
 		case "msg":
@@ -207,6 +217,30 @@ func (b *target) quoted(text string) string {
 	}
 	return strconv.Quote(text)
 }
+
+// limitReached begins a line that is written at most every 10 s for each reason.
+const limitReached = "WARN refused: a limit is reached reason="
+
+// complained are the lines that have to be in the log where these counters have grown: since the bridge has started, not since the row has.
+func (b *target) complained(grown []string) (lines []string) {
+	for _, g := range grown {
+		if m := refusedFor.FindStringSubmatch(g); m != nil {
+			line := limitReached + m[1]
+			b.eventually(line, func() error {
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				if !slices.Contains(b.limit, line) {
+					return errors.New("it is not in the log")
+				}
+				return nil
+			})
+			lines = append(lines, line+" (at most every 10 s)")
+		}
+	}
+	return lines
+}
+
+var refusedFor = regexp.MustCompile(`^refused_total\{reason="(\w+)"\}`)
 
 // news are the lines of the log since news was last called, each with how often it is there.
 func (b *target) news() map[string]int {
@@ -260,7 +294,7 @@ var sample = regexp.MustCompile(`(?m)^livebridge_(\w+(?:\{[^}]*\})?) (\S+)$`)
 // samples reads the metrics.
 func (b *target) samples() map[string]float64 {
 	b.t.Helper()
-	resp, err := http.Get("http://" + b.admin + "/metrics")
+	resp, err := look.Get("http://" + b.admin + "/metrics")
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -344,7 +378,7 @@ func (b *target) unharmed(t *testing.T) {
 		t.Fatal("the bystander does not get its event")
 	}
 	for _, path := range []string{"/healthz", "/readyz"} {
-		resp, err := http.Get("http://" + b.addr + path)
+		resp, err := look.Get("http://" + b.addr + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -379,7 +413,7 @@ func (a *attack) publish(subject, body string) {
 // process is a metric of the process itself.
 func (b *target) process(name string) float64 {
 	b.t.Helper()
-	resp, err := http.Get("http://" + b.admin + "/metrics")
+	resp, err := look.Get("http://" + b.admin + "/metrics")
 	if err != nil {
 		b.t.Fatal(err)
 	}

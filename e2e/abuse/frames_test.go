@@ -26,6 +26,8 @@ func told(code string, n int) string {
 }
 func closed(code string, n int) string { return fmt.Sprintf(`closes_total{code="%s"} %d`, code, n) }
 
+func over(limit string, n int) string { return fmt.Sprintf(`refused_total{reason="%s"} %d`, limit, n) }
+
 func subscribe(more string) string { return `{"op":"subscribe","sub":"a",` + more + `}` }
 
 // oneEvent is a publish of one event with these members.

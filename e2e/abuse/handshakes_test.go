@@ -119,7 +119,7 @@ var handshakes = group{
 				long := strings.Repeat("x", 17<<10)
 				return all(a, []string{a.hello("X: " + long), a.handshake("/v1/ws", "/v1/ws?"+long)}, func(request string) answer { return a.dial().say(request).hear().answer() })
 			},
-			status: 431, code: "bad_request", metric: []string{`client_errors_total{code="bad_request"} 2`}},
+			status: 431, code: "bad_request", metric: []string{`client_errors_total{code="bad_request"} 2`, over("header", 2)}},
 		{on: "open", name: "compression offered: it is not agreed on, and a compressed frame is a protocol error",
 			do: func(a *attack) answer {
 				w := a.dial().say(a.hello("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"))
@@ -165,6 +165,6 @@ var handshakes = group{
 				defer func() { close(stop); <-done }()
 				return all(a, []*wire{half, drip}, func(w *wire) answer { return w.hear().answer() })
 			},
-			status: 408, code: "bad_request", metric: []string{`client_errors_total{code="bad_request"} 2`}},
+			status: 408, code: "bad_request", metric: []string{`client_errors_total{code="bad_request"} 2`, over("slow", 2)}},
 	},
 }

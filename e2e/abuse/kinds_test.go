@@ -20,8 +20,15 @@ var kinds = []kind{
 	{"secret", "`--jwt-secret-file` (HS256), `--jwt-issuer`, `--jwt-audience`, `--origins https://good.example,https://*.apps.example`", startSecret},
 	{"key", "`--jwt-key-file` (an RSA key)", startKey},
 	{"keyset", "`--jwks-url` (an RSA and an EC key)", startKeySet},
-	{"strict", "`--frame-rate 0.001 --frame-burst 20`, so that frames can be counted", func(t *testing.T) *target {
-		return start(t, "--frame-rate", "0.001", "--frame-burst", "20")
+	{"strict", "`--frame-rate 0.001 --frame-burst 20`, so that frames can be counted, and `--byte-rate 1 --max-connections-per-address 10`", func(t *testing.T) *target {
+		return start(t, "--frame-rate", "0.001", "--frame-burst", "20", "--byte-rate", "1", "--max-connections-per-address", "10")
+	}},
+	{"crowd", "`--jwt-secret-file`, `--trusted-proxies 127.0.0.1 --max-connections-per-address 5 --max-connections-per-user 3`", func(t *testing.T) *target {
+		k := newKeys(t, "HS256")
+		b := start(t, "--jwt-secret-file", file(t, "jwt.secret", k.secret), "--trusted-proxies", "127.0.0.1", "--max-connections-per-address", "5", "--max-connections-per-user", "3")
+		b.keys, k.b = k, b
+		b.secret(string(k.secret))
+		return b
 	}},
 	{"quick", "`--connect-timeout 500ms --ping 500ms --max-connections 20 --max-outbox 64KiB --max-replay 50`", func(t *testing.T) *target {
 		return start(t, "--connect-timeout", "500ms", "--ping", "500ms", "--max-connections", "20", "--max-outbox", "64KiB", "--max-replay", "50")

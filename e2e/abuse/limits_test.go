@@ -95,7 +95,7 @@ var limits = group{
 						return got
 					}
 				}
-			}, status: 101, code: "too_many × 9872", close: "none", metric: []string{told("too_many", 9872)}},
+			}, status: 101, code: "too_many × 9872", close: "none", metric: []string{told("too_many", 9872), over("subscriptions", 9872)}},
 		{on: "open", name: "1,001 ids in one subscription, 1,001 events and 1,001 ids in one publish",
 			do: func(a *attack) answer {
 				ids := strings.TrimSuffix(strings.Repeat("7,", 1001), ",")
@@ -134,7 +134,7 @@ var limits = group{
 			}, status: http.StatusRequestEntityTooLarge, code: "too_large", metric: []string{told("too_large", 2)}},
 		{on: "quick", name: "no `connect` in time",
 			do:     func(a *attack) answer { _, got := a.shake().gone(); return got },
-			status: 101, close: "4408", metric: []string{closed("4408", 1)}},
+			status: 101, close: "4408", metric: []string{closed("4408", 1), over("connect", 1)}},
 		{on: "quick", name: "half open: a client that is gone without a word answers no pings",
 			do: func(a *attack) answer {
 				w := a.open("")
@@ -154,12 +154,12 @@ var limits = group{
 			do: func(a *attack) answer {
 				a.fill(20)
 				return all(a, []int{1, 2, 3}, func(int) answer { _, got := a.shake().gone(); return got })
-			}, status: 101, close: "4429", metric: []string{closed("4429", 3)}},
-		{on: "quick", name: "likewise by SSE",
+			}, status: 101, close: "4429", metric: []string{closed("4429", 3), over("connections", 3)}},
+		{on: "quick", name: "more connections than `--max-connections` by SSE",
 			do: func(a *attack) answer {
 				a.fill(20)
 				return a.request("GET", "/v1/sse?resource=products", "").answer()
-			}, status: 503, code: "too_many", metric: []string{told("too_many", 1)}},
+			}, status: 503, code: "too_many", metric: []string{told("too_many", 1), over("connections", 1)}},
 		{on: "quick", name: "a reader that never reads: closed when more waits for it than `--max-outbox`; a second one on the same events misses nothing",
 			do: func(a *attack) answer {
 				slow := a.open("")
@@ -180,6 +180,98 @@ var limits = group{
 				_, got := slow.gone()
 				return got
 			}, status: 101, close: "4409", metric: []string{closed("4409", 1)}},
+		{on: "strict", name: "256 KiB at once where no more may come: four messages of 60 KB are answered, four refused, then the connection is closed",
+			do: func(a *attack) answer {
+				big := frame(opText, `{"op":"ping","x":"`+strings.Repeat("x", 60000)+`"}`)
+				_, got := a.open("").say(strings.Repeat(big, 10)).gone()
+				return got
+			}, status: 101, code: "rate_limited × 4", close: "4429", metric: []string{told("rate_limited", 4), closed("4429", 1), over("bytes", 5)}},
+		{on: "strict", name: "thousands of objects in few frames: each counts as 256 bytes",
+			do: func(a *attack) answer {
+				_, got := a.open("").say(strings.Repeat(frame(opText, strings.Repeat(`{"op":"unsubscribe","sub":"x"}`+"\n", 1000)), 3)).gone()
+				return got
+			}, status: 101, code: "unknown_sub × 1000, rate_limited × 1000", close: "4429", metric: []string{told("rate_limited", 1000), told("unknown_sub", 1000), closed("4429", 1), over("bytes", 2)}},
+		{on: "strict", name: "more connections than `--max-connections-per-address`, each with another X-Forwarded-For, which counts for nothing from somebody who is no proxy",
+			do: func(a *attack) answer {
+				for i := range 9 {
+					a.shake(fmt.Sprintf("X-Forwarded-For: 203.0.113.%d", i)).text(connect("")).until("connected")
+				}
+				if r := a.request("GET", "/v1/sse?resource=products", "", "X-Forwarded-For: 203.0.113.99"); r.status != 429 || r.code() != "too_many" {
+					a.fail("SSE: %d %s", r.status, r.body)
+				}
+				return all(a, []string{"203.0.113.10", "127.0.0.2", "::1"}, func(from string) answer { _, got := a.shake("X-Forwarded-For: " + from).gone(); return got })
+			}, status: 101, close: "4429", metric: []string{told("too_many", 1), closed("4429", 3), over("address", 4)}},
+		{on: "crowd", name: "behind a trusted proxy, one address opens more than `--max-connections-per-address` and invents addresses before its own; another address is let in",
+			do: func(a *attack) answer {
+				from := func(i int) string { return fmt.Sprintf("X-Forwarded-For: 198.51.100.%d, 203.0.113.7", i) }
+				for i := range 5 {
+					a.shake(from(i)).text(connect(a.on.keys.token(fields{"sub": nil}))).until("connected")
+				}
+				a.shake("X-Forwarded-For: 203.0.113.7, 203.0.113.8").text(connect(a.on.keys.token(nil))).until("connected")
+				return all(a, []int{5, 6}, func(i int) answer { _, got := a.shake(from(i)).gone(); return got })
+			}, status: 101, close: "4429", metric: []string{closed("4429", 2), over("address", 2)}},
+		{on: "crowd", name: "one who has a /64 of IPv6 takes another address of it for each connection",
+			do: func(a *attack) answer {
+				from := func(i int) string { return fmt.Sprintf("X-Forwarded-For: 2001:db8:1:2:%x::%x", i, i) }
+				for i := range 5 {
+					a.shake(from(i)).text(connect(a.on.keys.token(fields{"sub": nil}))).until("connected")
+				}
+				_, got := a.shake(from(6)).gone()
+				return got
+			}, status: 101, close: "4429", metric: []string{closed("4429", 1), over("address", 1)}},
+		{on: "crowd", name: "one user opens more than `--max-connections-per-user`, from many addresses, with many tokens; another user is let in",
+			do: func(a *attack) answer {
+				from := func(i int) *wire { return a.shake(fmt.Sprintf("X-Forwarded-For: 203.0.113.%d", i)) }
+				for i := range 3 {
+					from(i).text(connect(a.on.keys.token(fields{"sub": "carol", "jti": fmt.Sprint(i)}))).until("connected")
+				}
+				from(10).text(connect(a.on.keys.token(fields{"sub": "dave"}))).until("connected")
+				_, got := from(3).text(connect(a.on.keys.token(fields{"sub": "carol"}))).gone()
+				return got
+			}, status: 101, code: "too_many", close: "4429", metric: []string{told("too_many", 1), closed("4429", 1), over("user", 1)}},
+		{on: "crowd", name: "more connections than `--max-connections-per-user` by SSE",
+			do: func(a *attack) answer {
+				token := a.on.keys.token(fields{"sub": "erin"})
+				for i := range 3 {
+					a.shake(fmt.Sprintf("X-Forwarded-For: 203.0.113.%d", i)).text(connect(token)).until("connected")
+				}
+				return a.request("GET", "/v1/sse?resource=products", "", bearer(token), "X-Forwarded-For: 203.0.113.9").answer()
+			}, status: 429, code: "too_many", metric: []string{told("too_many", 1), over("user", 1)}},
+		{on: "crowd", name: "the 101st ticket of one user that waits to be used",
+			do: func(a *attack) answer {
+				token := a.on.keys.token(fields{"sub": "hoarder"})
+				for range 100 {
+					a.ticket(token)
+				}
+				return a.request("POST", "/v1/ticket", "", bearer(token)).answer()
+			}, status: 429, code: "rate_limited", metric: []string{told("rate_limited", 1), over("tickets", 1)}},
+		{on: "quick", name: "a flood of connections that ask for nothing: what is more than `--max-connections` and 100 is closed as it comes",
+			do: func(a *attack) answer {
+				ask := func() answer { return a.dial().say(head(a.on.addr, "GET", "/healthz", "")).hear().answer() }
+				n := 1
+				for ask().status == ok {
+					n++
+				}
+				if n < 100 || n > 120 { // the bystander has one, and those that look after the bridge
+					a.fail("connection %d was cut", n)
+				}
+				return all(a, make([]int, 10), func(int) answer { return ask() })
+			}, metric: []string{over("connections", 11)}},
+		{on: "open", name: "101 types in one subscription; 10,001 ids in all subscriptions of a connection",
+			do: func(a *attack) answer {
+				types := a.open("").text(subscribe(`"resource":"products","types":["t` + strings.Repeat(`","t`, 100) + `"]`)).outcome()
+				ids := a.open("")
+				for i := range 11 {
+					ids.text(fmt.Sprintf(`{"op":"subscribe","sub":"%d","resource":"products","ids":[%s1]}`, i, strings.Repeat("1,", 999)))
+				}
+				return all(a, []answer{types, ids.outcome()}, func(got answer) answer { return got })
+			}, status: 101, code: "too_many", close: "none", metric: []string{told("too_many", 2), over("ids", 1)}},
+		{on: "secret", name: "a body of 16 MB without a token, or with a bad one: answered at its first byte, and not read",
+			do: func(a *attack) answer {
+				return all(a, []string{"X: y", bearer("e30.e30.e30")}, func(h string) answer {
+					return a.dial().say(head(a.on.addr, "POST", "/v1/events", "", h, "Content-Type: application/json", "Content-Length: 16000000"), "{").hear().answer()
+				})
+			}, status: 401, code: "unauthorized", metric: []string{told("unauthorized", 2)}},
 		{on: "patient", name: "1,000 connections that never send `connect`: all are closed after 10 s, memory is bounded",
 			do: func(a *attack) answer {
 				before, goroutines := a.on.memory(), a.on.process("go_goroutines")
@@ -195,7 +287,7 @@ var limits = group{
 				got := all(a, ways[:], func(w *wire) answer { _, got := w.gone(); return got })
 				a.on.backTo(goroutines)
 				return got
-			}, status: 101, close: "4408", metric: []string{closed("4408", 1000)}},
+			}, status: 101, close: "4408", metric: []string{closed("4408", 1000), over("connect", 1000)}},
 		{on: "patient", name: "a frame that never ends, a byte a second; a message whose fragments do not end; a close frame that is not answered",
 			do: func(a *attack) answer {
 				drip, rest, deaf := a.open(""), a.open(""), a.open("")
@@ -222,7 +314,7 @@ var limits = group{
 					a.fail("cut after %s", took)
 				}
 				return all(a, []*wire{drip, rest}, func(w *wire) answer { _, got := w.gone(); return got })
-			}, status: 101, close: "4408", metric: []string{told("bad_frame", 1), closed("4400", 1), closed("4408", 2)}},
+			}, status: 101, close: "4408", metric: []string{told("bad_frame", 1), closed("4400", 1), closed("4408", 2), over("slow", 2)}},
 	},
 }
 

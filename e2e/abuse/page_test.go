@@ -35,6 +35,9 @@ func TestAbuse(t *testing.T) {
 		}
 	})
 	text, n := render(fresh.logs)
+	if n != len(fresh.logs) && !*update {
+		t.Errorf("%d rows, but %d names: each needs one of its own", n, len(fresh.logs))
+	}
 	if n < 60 && !*update {
 		t.Errorf("there are %d rows", n)
 	}

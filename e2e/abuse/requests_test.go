@@ -80,10 +80,10 @@ var requests = group{
 				got := a.posts([]string{"[" + strings.Repeat(event+",", 1000) + event + "]", `{"resource":"r","type":"t","ids":[` + strings.Repeat("1,", 1000) + `1]}`}, "Content-Type: application/json")
 				return all(a, []answer{got, a.posts([]string{strings.Repeat(event+"\n", 1001)}, "Content-Type: application/x-ndjson"), a.gets("/v1/events?resource=products" + strings.Repeat("&id=1", 1001))},
 					func(got answer) answer { return got })
-			}, status: 413, code: "too_many", metric: []string{told("too_many", 4)}},
+			}, status: 413, code: "too_many", metric: []string{told("too_many", 4), over("ids", 1)}},
 		{on: "open", name: "a body of more than 16 MiB: announced, in chunks without an end, and with `Expect: 100-continue`",
 			do: func(a *attack) answer {
-				announced := a.dial().say(head(a.on.addr, "POST", "/v1/events", "", "Content-Type: application/json", "Content-Length: 16777217")).hear().answer()
+				announced := a.dial().say(head(a.on.addr, "POST", "/v1/events", "", "Content-Type: application/json", "Content-Length: 16777217"), "{").hear().answer()
 				asks := a.dial().say(head(a.on.addr, "POST", "/v1/events", "", "Content-Type: application/json", "Content-Length: 99999999999", "Expect: 100-continue"))
 				waits := asks.hear().answer()
 				if waits.status == http.StatusContinue {
@@ -97,7 +97,7 @@ var requests = group{
 					}
 				}()
 				return all(a, []answer{announced, waits, w.hear().answer()}, func(got answer) answer { return got })
-			}, status: 413, code: "too_large", metric: []string{told("too_large", 3)}},
+			}, status: 413, code: "too_large", metric: []string{told("too_large", 3), over("body", 3)}},
 		{on: "open", name: "a key that was used, with another body: a duplicate, what was stored first stays",
 			do: func(a *attack) answer {
 				first := a.request("POST", "/v1/events", event, "Idempotency-Key: order-77")

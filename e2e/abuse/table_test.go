@@ -118,16 +118,18 @@ func (r row) run(t *testing.T, b *target) {
 	}
 	b.settle(t)
 	b.unharmed(t)
-	if grown := growth(before, counters(b.samples())); !slices.Equal(grown, r.metric) {
+	grown := growth(before, counters(b.samples()))
+	if !slices.Equal(grown, r.metric) {
 		t.Errorf("metrics\n\t%s\nwant\n\t%s", literal(grown), literal(r.metric))
 	}
+	complaints := b.complained(grown)
 	var logged string
 	enough := 5 * time.Second
 	if *update {
 		enough = 300 * time.Millisecond
 	}
 	for end := time.Now().Add(enough); ; time.Sleep(5 * time.Millisecond) {
-		if logged = cell(counted(b.news())); logged == old.logs[r.name] || time.Now().After(end) {
+		if logged = cell(append(counted(b.news()), complaints...)); logged == old.logs[r.name] || time.Now().After(end) {
 			break
 		}
 	}
