@@ -3,6 +3,8 @@ package replay
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -114,6 +116,22 @@ func TestCloseDuringReplays(t *testing.T) {
 	publishTo.Close()
 }
 
+// waits waits until somebody waits for the head to move.
+func waits(t testing.TB, l *Log) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		l.mu.Lock()
+		n := l.waiting
+		l.mu.Unlock()
+		switch {
+		case n > 0:
+			return
+		case time.Now().After(deadline):
+			t.Fatal("nobody waits for the head")
+		}
+	}
+}
+
 func deleteConsumers(t testing.TB, l *Log) {
 	t.Helper()
 	names := jsStream(t, l).ConsumerNames(t.Context())
@@ -154,7 +172,7 @@ func TestExpiryThatTheTailMissed(t *testing.T) {
 		t.Fatal(err)
 	}
 	ahead := subscribe(t, l, everything, Start{Kind: After, After: c7})
-	ahead.until(t, "+")
+	waits(t, l)
 	close(release)
 	if got := ahead.until(t, "^"); got != "+ 8 9 ^" {
 		t.Errorf("ahead of the tail: %q", got)
@@ -165,4 +183,50 @@ func TestExpiryThatTheTailMissed(t *testing.T) {
 	publishIDs(t, publisher, 10, 10)
 	ahead.until(t, "^ 10.")
 	live.until(t, "!expired 10.")
+}
+
+// A stream that is put back to an earlier state gives the sequences that it lost to other events. Cursors of the lost ones are found out,
+// those of the others are still good.
+func TestStreamLosesItsEnd(t *testing.T) {
+	s, nc := env(t)
+	l := openLog(t, nc, Config{})
+	live := subscribe(t, l, everything, Start{})
+	publishIDs(t, nc, 1, 5)
+	c5 := cursorOf(t, l, 5)
+	store, backup := storeDir(t), t.TempDir()
+	s.Down()
+	if err := os.CopyFS(backup, os.DirFS(store)); err != nil {
+		t.Fatal(err)
+	}
+	s.Up()
+	publisher := s.Connect()
+	publishIDs(t, publisher, 6, 8)
+	live.until(t, "8.")
+	c7 := cursorOf(t, l, 7)
+	s.Down()
+	if err := errors.Join(os.RemoveAll(store), os.CopyFS(store, os.DirFS(backup))); err != nil {
+		t.Fatal(err)
+	}
+	s.Up()
+	publishIDs(t, s.Connect(), 16, 19)
+	if got := live.until(t, "!stream"); got != "+ ^ 1. 2. 3. 4. 5. 6. 7. 8. !stream" {
+		t.Errorf("live: %q", got)
+	}
+	for start, want := range map[Cursor]string{c5: "+ 16 17 18 19 ^", c7: "- !stream"} {
+		if got := subscribe(t, l, everything, Start{Kind: After, After: start}).until(t, want); got != want {
+			t.Errorf("after %d: %q, want %q", start.seq, got, want)
+		}
+	}
+	publishIDs(t, s.Connect(), 20, 20)
+	live.until(t, "!stream 20.")
+}
+
+// storeDir is where the test's NATS server keeps its files.
+func storeDir(t *testing.T) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(filepath.Dir(t.TempDir()), "*", "jetstream"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("store: %v %v", found, err)
+	}
+	return found[0]
 }

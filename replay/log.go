@@ -69,6 +69,7 @@ type Log struct {
 	gen     uint64   // rises when sequences no longer mean what they did: the stream is another one, or has lost its end
 	first   uint64   // the stream's first sequence, as far as known
 	gone    position // the newest message known to have left the stream at its front
+	clock   clock    // where store times are not in order
 	deleted int      // messages deleted from between, as last seen
 	holes   []uint64 // their sequences in order, as far as known
 
@@ -102,11 +103,26 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 		return nil, st.explain(err)
 	}
 	l.spawn(l.tail.run)
-	if err := l.reach(ctx, goal); err != nil {
+	if err := l.fill(ctx, goal); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("read the newest events of stream %s: %w", st.cfg.Name, err)
 	}
 	return l, nil
+}
+
+// fill waits until the head is at the goal, or where the stream ends by now: it may have been deleted or rolled back meanwhile.
+func (l *Log) fill(ctx context.Context, goal uint64) error {
+	for {
+		soon, cancel := context.WithTimeout(ctx, watchEvery)
+		err := l.reach(soon, goal)
+		cancel()
+		if err == nil || soon.Err() == nil || ctx.Err() != nil {
+			return err
+		}
+		if st, err := l.watch.fresh(ctx); err == nil {
+			goal = min(goal, st.last.seq)
+		}
+	}
 }
 
 // Close stops the tail and every subscription, and waits for them. Subscriptions are told nothing.
@@ -160,6 +176,7 @@ func (l *Log) append(events []*Event) {
 		l.mu.Lock()
 		for _, e := range part {
 			l.win.push(e)
+			l.clock.tick(position{e.Seq, e.Stored})
 			if e.Subject != "" {
 				l.routes.deliver(e)
 			}
@@ -214,6 +231,7 @@ func (l *Log) begin(st state) {
 	l.inc, l.first, l.deleted, l.holes, l.gone = st.inc, st.first, st.deleted, st.holes, position{}
 	l.stats.end.Store(st.last.seq)
 	l.win.reset(st.last)
+	l.clock = clock{latest: st.last}
 }
 
 // observed takes the stream leader's answer into account: what is no longer stored is no longer replayed from memory.
@@ -226,6 +244,7 @@ func (l *Log) observed(st state) {
 	l.stats.end.Store(st.last.seq)
 	if st.first > l.first {
 		l.first = st.first
+		l.clock.passed(st.firstAt)
 		l.win.trim(st.first)
 		if l.win.low.seq == st.first-1 && l.win.low.at != 0 {
 			l.gone = l.win.low

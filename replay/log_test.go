@@ -285,6 +285,25 @@ func TestOpenFillsTheWindow(t *testing.T) {
 	}
 }
 
+// A stream whose newest messages have been deleted is not waited for.
+func TestOpenWhereTheNewestIsDeleted(t *testing.T) {
+	_, nc := env(t)
+	first := openLog(t, nc, Config{})
+	publishIDs(t, nc, 1, 5)
+	for _, id := range []string{"5", "4", "2"} {
+		if err := jsStream(t, first).Purge(t.Context(), jetstream.WithPurgeSubject("live.products.updated."+id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second := openLog(t, nc, Config{})
+	if got := second.Stats(); got.Head != 3 || got.WindowEvents != 2 || got.TailRestarts != 0 {
+		t.Errorf("after open: %+v", got)
+	}
+	if got := subscribe(t, second, everything, Start{Kind: First}).until(t, "^"); got != "+ 1 3 ^" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestSomethingElseInTheStream(t *testing.T) {
 	_, nc := env(t)
 	l := openLog(t, nc, Config{})

@@ -26,23 +26,24 @@ const (
 type reader struct {
 	log  *Log
 	c    *consumer
-	end  uint64  // the stream ended here or beyond when messages were last asked for
-	done bool    // there were no more then
+	done bool    // there were no more when messages were last asked for
 	held *stored // read, but not yet handed out
 
+	filters []string
 	turns   Turns            // of which it has one
 	changed chan nats.Status // the connection is another one: what was asked for does not come any more
 }
 
-// read makes a reader of what is stored after pos, of a stream that ends at end or beyond. It waits for its turn among those that share
-// turns, and then for a slot. The caller must call close.
-func (l *Log) read(ctx context.Context, turns Turns, set *subjects.Set, pos, end uint64, headers bool) (*reader, error) {
+// read makes a reader of what is stored after pos. It waits for its turn among those that share turns, and then for a slot. The caller
+// must call close.
+func (l *Log) read(ctx context.Context, turns Turns, set *subjects.Set, pos uint64, headers bool) (*reader, error) {
 	if err := l.queue(ctx, turns); err != nil {
 		return nil, err
 	}
 	changed := l.stream.nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED)
+	wanted := filters(set)
 	c, err := l.stream.consume(ctx, consumerConfig{
-		purpose: "replay", start: pos + 1, subjects: filters(set), headers: headers, queue: readBatch, inactive: readInactive,
+		purpose: "replay", start: pos + 1, subjects: wanted, headers: headers, queue: readBatch, inactive: readInactive,
 	})
 	if err != nil {
 		l.stream.nc.RemoveStatusListener(changed)
@@ -50,7 +51,7 @@ func (l *Log) read(ctx context.Context, turns Turns, set *subjects.Set, pos, end
 		return nil, err
 	}
 	l.stats.reading.Add(1)
-	return &reader{log: l, c: c, end: end, done: c.pending == 0, turns: turns, changed: changed}, nil
+	return &reader{log: l, c: c, done: c.pending == 0, filters: wanted, turns: turns, changed: changed}, nil
 }
 
 func (r *reader) close() {
@@ -72,9 +73,9 @@ func filters(set *subjects.Set) []string {
 	return []string{subjects.Root + "." + subjects.Escape(f.Resource) + ".*.*"}
 }
 
-// message is the next stored message of a stream that by now ends at end or beyond; errEnd where there were no more when they were asked
-// for, which is some time ago where the reader is slow.
-func (r *reader) message(ctx context.Context, end uint64) (stored, error) {
+// message is the next stored message; errEnd where there were no more when they were asked for, which is some time ago where the reader
+// is slow.
+func (r *reader) message(ctx context.Context) (stored, error) {
 	if m := r.held; m != nil {
 		r.held = nil
 		return *m, nil
@@ -83,7 +84,7 @@ func (r *reader) message(ctx context.Context, end uint64) (stored, error) {
 	defer lost.Stop()
 	for !r.done {
 		if r.c.wanted <= 0 {
-			r.c.wanted, r.end = 0, end
+			r.c.wanted = 0
 			if err := r.c.pull(readBatch, readBytes, 0, 0); err != nil {
 				return stored{}, err
 			}
@@ -112,22 +113,50 @@ func (r *reader) message(ctx context.Context, end uint64) (stored, error) {
 	return stored{}, errEnd
 }
 
-// chunk reads the events that r wants up to a sequence, and returns the position that they reach.
-func (rd *reader) chunk(ctx context.Context, r *replayer, upTo uint64) (events []*Event, pos uint64, err error) {
-	pos = r.pos
-	for bytes, n := 0, 0; bytes < r.chunk && n < readBatch && (r.most == 0 || len(events) < r.most); n++ {
-		m, err := rd.message(ctx, upTo)
+// nothing asks the leader how far after pos there is nothing that the consumer should have delivered: to upTo, if all is well, but a
+// consumer lives on any server of a cluster, also on one that lags behind.
+func (r *reader) nothing(ctx context.Context, pos, upTo uint64) (uint64, error) {
+	for _, filter := range r.filters {
+		p, err := r.log.stream.find(ctx, map[string]any{"seq": pos + 1, "next_by_subj": filter, "no_hdr": true})
+		switch {
+		case errors.Is(err, errNoMessage):
+		case err != nil:
+			return pos, err
+		case p.seq <= upTo:
+			upTo = p.seq - 1
+		}
+	}
+	return upTo, nil
+}
+
+// A reached is how far a chunk goes.
+type reached struct {
+	pos  uint64 // everything that matches up to here has been read
+	mark Cursor // the newest position at or before it that can be verified
+}
+
+// chunk reads the events that r wants up to a sequence.
+func (rd *reader) chunk(ctx context.Context, r *replayer, upTo uint64) (events []*Event, to reached, err error) {
+	to = reached{r.pos, r.mark}
+	for bytes, n := 0, 0; bytes < r.chunk && n < readBatch && (r.most == 0 || len(events) < r.most); {
+		m, err := rd.message(ctx)
 		if errors.Is(err, errEnd) {
-			return events, max(pos, rd.end), nil
+			to.pos, err = rd.nothing(ctx, to.pos, max(to.pos, upTo))
+			return events, to, err
 		}
 		if err != nil {
-			return nil, r.pos, err
+			return nil, to, err
 		}
 		if m.seq > upTo {
 			rd.held = &m
-			return events, max(pos, upTo), nil
+			to.pos = max(to.pos, upTo)
+			return events, to, nil
 		}
-		pos = m.seq
+		if m.seq <= to.pos {
+			continue // it was looked at before this reader was made
+		}
+		to = reached{m.seq, Cursor{inc: r.inc, seq: m.seq, at: m.at}}
+		n++
 		if m.at < r.since || !r.wants(m.Subject) {
 			continue
 		}
@@ -136,5 +165,5 @@ func (rd *reader) chunk(ctx context.Context, r *replayer, upTo uint64) (events [
 			bytes += e.size()
 		}
 	}
-	return events, pos, nil
+	return events, to, nil
 }

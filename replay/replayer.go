@@ -23,12 +23,14 @@ type replayer struct {
 
 	pos    uint64 // everything that matches up to here has been handed over
 	at     Cursor // where the replay began
+	mark   Cursor // the newest position at or before pos that can be verified
 	inc    uint64
 	gen    uint64
 	reason Reason // why it cannot begin there
 
 	reader  *reader
 	backoff time.Duration
+	doubt   time.Time // since when the mark has not been found in the stream; zero = it was
 }
 
 // A resetError says that events are missing that cannot be replayed.
@@ -82,13 +84,6 @@ func (r *replayer) next(ctx context.Context, atHead func([]*Event)) ([]*Event, b
 			return events, all, nil
 		}
 		l.mu.Unlock()
-		if r.pos > low {
-			// Another bridge was faster than our tail, or the tail is about to find that the stream lost its end.
-			if err := l.await(ctx, func() bool { return r.gen != l.gen || r.pos <= l.win.head.seq }); err != nil {
-				return nil, false, err
-			}
-			continue
-		}
 		events, err := r.read(ctx, low)
 		if err != nil || len(events) > 0 {
 			return events, false, err
@@ -111,31 +106,35 @@ func (r *replayer) take() (events []*Event, all bool) {
 			events = append(events, e)
 			bytes += e.size()
 		}
-		r.pos = e.Seq
+		r.pos, r.mark = e.Seq, e.cursor(r.inc)
 	}
-	r.pos = w.head.seq
+	if r.pos = w.head.seq; w.head.at != 0 {
+		r.mark = r.log.headCursor()
+	}
 	return events, true
 }
 
 // read takes events from JetStream, up to a sequence from which on they are in the window.
 func (r *replayer) read(ctx context.Context, upTo uint64) ([]*Event, error) {
-	began := r.pos
-	if r.reader == nil {
-		rd, err := r.log.read(ctx, r.turns, r.set, r.pos, upTo, false)
-		if err != nil {
+	began, fresh := r.pos, r.reader == nil
+	if fresh {
+		if err := r.connect(ctx); err != nil {
+			r.close()
 			return nil, err
 		}
-		r.reader = rd
 	}
-	events, pos, err := r.reader.chunk(ctx, r, upTo)
+	events, to, err := r.reader.chunk(ctx, r, upTo)
 	if err == nil {
-		err = r.whole(ctx, began, events)
+		err = r.whole(ctx, began, to.pos, events)
+	}
+	if err == nil && fresh && to.pos == began {
+		err = errors.New("the consumer's server is behind the stream's leader")
 	}
 	if err != nil {
 		r.close()
 		return nil, err
 	}
-	r.pos, r.backoff = pos, 0
+	r.pos, r.mark, r.backoff = to.pos, to.mark, 0
 	if r.reader.done {
 		r.close() // it would not see what has come since
 	}
@@ -144,9 +143,35 @@ func (r *replayer) read(ctx context.Context, upTo uint64) ([]*Event, error) {
 	return events, nil
 }
 
+// connect makes a reader, from the newest position that can be verified on, and verifies it when the reader's consumer is there: a consumer
+// lives no longer than the stream's store, so what it delivers from then on follows that position.
+func (r *replayer) connect(ctx context.Context) error {
+	rd, err := r.log.read(ctx, r.turns, r.set, r.mark.floor(), false)
+	if err != nil {
+		return err
+	}
+	r.reader = rd
+	found, st, err := r.log.stream.verify(ctx, r.mark, r.log.watch.fresh)
+	switch {
+	case err != nil:
+		return err
+	case found == valid, found == expired && r.open:
+		r.doubt = time.Time{}
+		return nil
+	case found == expired:
+		return resetError{ReasonExpired}
+	case r.doubt.IsZero():
+		r.doubt = time.Now()
+	case found == foreign && st.inc == r.inc && time.Since(r.doubt) > patience:
+		return resetError{ReasonStream}
+	}
+	r.log.tail.kick() // it will find the same, and end this replay
+	return fmt.Errorf("sequence %d is no longer what it was", r.mark.seq)
+}
+
 // whole makes sure that the events which were read after a position are all that there were: what left the stream at its front meanwhile
 // may have left it unread.
-func (r *replayer) whole(ctx context.Context, began uint64, events []*Event) error {
+func (r *replayer) whole(ctx context.Context, began, pos uint64, events []*Event) error {
 	st, err := r.log.watch.fresh(ctx)
 	if err != nil {
 		return err
@@ -154,6 +179,9 @@ func (r *replayer) whole(ctx context.Context, began uint64, events []*Event) err
 	if st.inc != r.inc {
 		r.log.tail.kick()
 		return errors.New("the stream was deleted and created again")
+	}
+	if st.last.seq < pos {
+		return fmt.Errorf("the stream ends at sequence %d, before %d, which was delivered", st.last.seq, pos)
 	}
 	if r.open && len(events) > 0 {
 		began = events[0].Seq
@@ -174,24 +202,32 @@ func (r *replayer) pause(ctx context.Context, why error) {
 	}
 }
 
-// scan finds the messages in (from, upTo] that match.
-func (r *replayer) scan(ctx context.Context, from, upTo uint64) ([]position, error) {
-	rd, err := r.log.read(ctx, r.turns, r.set, from, upTo, true)
+// scan finds the messages in (from, upTo] that match, until found says false.
+func (r *replayer) scan(ctx context.Context, from, upTo uint64, found func(position) bool) error {
+	rd, err := r.log.read(ctx, r.turns, r.set, from, true)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	defer rd.close()
-	var found []position
-	for {
-		m, err := rd.message(ctx, upTo)
-		if errors.Is(err, errEnd) || err == nil && m.seq > upTo {
-			return found, nil
+	for pos := from; ; {
+		m, err := rd.message(ctx)
+		if errors.Is(err, errEnd) {
+			if pos, err = rd.nothing(ctx, pos, upTo); err == nil && pos < upTo {
+				err = errors.New("the consumer's server is behind the stream's leader")
+			}
+			if err == nil {
+				return nil
+			}
 		}
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		switch {
+		case err != nil:
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		case m.seq > upTo:
+			return nil
 		}
-		if _, err := subjects.Parse(m.Subject); err == nil && m.at >= r.since && r.wants(m.Subject) {
-			found = append(found, m.position)
+		pos = m.seq
+		if _, err := subjects.Parse(m.Subject); err == nil && m.at >= r.since && r.wants(m.Subject) && !found(m.position) {
+			return nil
 		}
 	}
 }

@@ -244,6 +244,15 @@ type state struct {
 	maxBatch bool
 }
 
+// newest is the sequence of the newest message that is stored, where the holes are known.
+func (st state) newest() uint64 {
+	seq := st.last.seq
+	for i := len(st.holes) - 1; i >= 0 && st.holes[i] == seq; i-- {
+		seq--
+	}
+	return seq
+}
+
 // state asks the leader; details also asks for the holes. The answer of a server that has just lost its leadership can be older than what was acknowledged.
 func (s *stream) state(ctx context.Context, details bool) (state, error) {
 	ctx, cancel := s.asking(ctx, apiTimeout)
@@ -269,6 +278,7 @@ func (s *stream) state(ctx context.Context, details bool) (state, error) {
 	}
 	if st.Msgs == 0 {
 		out.first = st.LastSeq + 1
+		out.deleted, out.holes = 0, nil // the server names one that is before the front
 	} else {
 		out.firstAt = st.FirstTime.UnixNano()
 	}

@@ -227,11 +227,12 @@ func (s *Subscription) wait(ctx context.Context, r *replayer) error {
 	const brief = 250 * time.Millisecond
 	soon, cancel := context.WithTimeout(ctx, brief)
 	defer cancel()
-	if err := s.sink.Wait(soon); err == nil || ctx.Err() != nil {
-		return err
+	err := s.sink.Wait(soon)
+	if err != nil && ctx.Err() == nil {
+		r.close()
+		err = s.sink.Wait(ctx)
 	}
-	r.close()
-	return s.sink.Wait(ctx)
+	return errors.Join(err, ctx.Err())
 }
 
 // notice tells the sink something, unless the subscription has been closed.

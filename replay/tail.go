@@ -73,8 +73,9 @@ func (t *tail) prepare(ctx context.Context) (goal uint64, err error) {
 	t.log.begin(st)
 	if start < st.last.seq {
 		t.log.win.reset(position{seq: start})
+		t.log.clock = clock{}
 	}
-	return st.last.seq, nil
+	return st.newest(), nil
 }
 
 // kick makes the tail look at the stream now.
@@ -133,38 +134,65 @@ func (t *tail) follow(ctx context.Context) error {
 		case <-t.kicked:
 		}
 	}
-	st, err := t.agree(ctx)
-	if err != nil {
+	if _, err := t.agree(ctx); err != nil {
 		return err
 	}
-	t.log.mu.Lock()
-	head := t.log.win.head
-	t.log.mu.Unlock()
+	head := t.log.Head()
 	c, err := t.log.stream.consume(ctx, consumerConfig{purpose: "tail", start: head.seq + 1, queue: 2 * tailBatch, inactive: tailInactive})
 	if err != nil {
 		return err
 	}
 	defer c.close()
-	now, err := t.log.watch.fresh(ctx)
+	// The head is judged once more, now that the consumer is there: it lives no longer than the stream's store, so what it delivers from
+	// now on belongs to the stream that was judged.
+	st, err := t.agree(ctx)
 	if err != nil {
 		return err
 	}
-	if now.inc != st.inc || now.first > head.seq+1 {
+	if t.log.Head() != head {
 		return errors.New("the stream changed while its consumer was made")
 	}
 	if c.pending == 0 && st.last.seq > head.seq {
-		t.log.skipTo(st.last) // what was there has been deleted from between
+		if err := t.skip(ctx, head, st); err != nil {
+			return err
+		}
 	}
 	t.heard()
 	t.running.Store(true)
 	return t.read(ctx, c, st.inc)
 }
 
+// skip moves the head to the stream's end where all that follows it has been deleted from between. A consumer that has nothing to deliver
+// does not show that: it may live on a server that lags behind the leader.
+func (t *tail) skip(ctx context.Context, head Cursor, st state) error {
+	if st.deleted > maxHoles {
+		_, err := t.log.stream.next(ctx, head.seq+1)
+		switch {
+		case errors.Is(err, errNoMessage):
+			t.log.skipTo(st.last)
+		case err != nil:
+			return err
+		}
+		return nil
+	}
+	st, err := t.log.stream.state(ctx, true) // one answer, which shows both the end and the holes before it
+	switch {
+	case err != nil:
+		return err
+	case st.inc != head.inc || st.first > head.seq+1:
+		return errors.New("the stream changed while its consumer was made")
+	case st.newest() <= head.seq && st.last.seq > head.seq:
+		t.log.skipTo(st.last)
+	}
+	return nil
+}
+
 // agree makes sure that the head is a position in the stream as it is now, and begins anew where it is not.
 func (t *tail) agree(ctx context.Context) (state, error) {
 	head := t.log.Head()
-	found, st, err := t.log.stream.verify(ctx, head)
+	found, st, err := t.log.stream.verify(ctx, head, func(ctx context.Context) (state, error) { return t.log.stream.state(ctx, false) })
 	if t.recreate(ctx, err) || err != nil {
+		t.ahead = time.Time{} // patience is for what the stream keeps saying: nobody knows what it would have said meanwhile
 		return state{}, err
 	}
 	if found == ahead {
@@ -235,7 +263,7 @@ func (t *tail) read(ctx context.Context, c *consumer, inc uint64) error {
 		case m := <-c.msgs:
 			var err error
 			batch, err = t.drain(c, m, inc, batch[:0])
-			if e := t.hand(ctx, batch); e != nil {
+			if e := t.hand(ctx, batch, inc); e != nil {
 				return e
 			}
 			if err != nil {
@@ -289,7 +317,7 @@ func (t *tail) drain(c *consumer, m *nats.Msg, inc uint64, batch []*Event) ([]*E
 
 // hand appends events. Where sequences are missing between them it asks the stream whether they were deleted from between, which is no
 // loss, or had left the stream at its front before they were read, which is.
-func (t *tail) hand(ctx context.Context, batch []*Event) error {
+func (t *tail) hand(ctx context.Context, batch []*Event, inc uint64) error {
 	if len(batch) == 0 {
 		return nil
 	}
@@ -303,17 +331,37 @@ func (t *tail) hand(ctx context.Context, batch []*Event) error {
 			t.log.append(batch[:i])
 			return fmt.Errorf("sequence %d was delivered after %d", e.Seq, last)
 		}
-		st, err := t.log.watch.fresh(ctx)
-		if err == nil && st.first > last+1 {
-			err = fmt.Errorf("the stream now begins at sequence %d, after the head %d", st.first, last)
-		}
-		if err != nil {
+		if err := t.between(ctx, last, e.Seq, batch[len(batch)-1].Seq, inc); err != nil {
 			t.log.append(batch[:i])
 			return err
 		}
 		break // the front is at or before the first hole: every later hole is between, too
 	}
 	t.log.append(batch)
+	return nil
+}
+
+// between returns nil if what is missing between two sequences that were delivered was deleted from between. The leader must not know of
+// a message there, must have seen the newest that was delivered, and must say that its front has not come so far.
+func (t *tail) between(ctx context.Context, last, seq, newest, inc uint64) error {
+	at, err := t.log.stream.next(ctx, last+1)
+	if err != nil && !errors.Is(err, errNoMessage) {
+		return err
+	}
+	if err == nil && at.seq < seq {
+		return fmt.Errorf("sequence %d is stored, but %d was delivered after %d", at.seq, seq, last)
+	}
+	st, err := t.log.watch.fresh(ctx)
+	switch {
+	case err != nil:
+		return err
+	case st.inc != inc:
+		return errors.New("the stream was deleted and created again")
+	case st.last.seq < newest:
+		return fmt.Errorf("the stream ends at sequence %d, before %d, which was delivered", st.last.seq, newest)
+	case st.first > last+1:
+		return fmt.Errorf("the stream now begins at sequence %d, after the head %d", st.first, last)
+	}
 	return nil
 }
 

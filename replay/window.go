@@ -82,14 +82,18 @@ func (w *window) search(seq uint64) int {
 	return sort.Search(w.count, func(i int) bool { return w.at(i).Seq >= seq })
 }
 
-// searchTime is the index of the first event stored at or after t (Unix nanoseconds). Store times rise with the sequence, except where
-// the server's clock was set back; the first event from which on none is older is taken there, so that none is left out.
-func (w *window) searchTime(t int64) int {
-	i := sort.Search(w.count, func(i int) bool { return w.at(i).Stored >= t })
-	for i > 0 && w.at(i-1).Stored >= t {
-		i--
+// searchTime is the index of the first event stored at or after t (Unix nanoseconds); count if there is none. Store times rise with the
+// sequence, except where the server's clock was set back: unordered says that t lies in such a step, so that every event is looked at.
+func (w *window) searchTime(t int64, unordered bool) int {
+	if !unordered {
+		return sort.Search(w.count, func(i int) bool { return w.at(i).Stored >= t })
 	}
-	return i
+	for i := range w.count {
+		if w.at(i).Stored >= t {
+			return i
+		}
+	}
+	return w.count
 }
 
 // holds says whether the window can prove or refute that the message at seq was stored at the given time; ok is its answer.
@@ -100,8 +104,8 @@ func (w *window) holds(seq uint64, at int64) (known, ok bool) {
 	if seq <= w.low.seq || seq > w.head.seq {
 		return false, false
 	}
-	if seq == w.head.seq { // the head may be a message that is gone by now
-		return true, at == w.head.at || at == 0 || w.head.at == 0
+	if seq == w.head.seq && w.head.at != 0 { // the head may be a message that is gone by now
+		return true, at == w.head.at || at == 0
 	}
 	i := w.search(seq)
 	if i < w.count && w.at(i).Seq == seq {
