@@ -3,8 +3,6 @@ package replay
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -183,50 +181,4 @@ func TestExpiryThatTheTailMissed(t *testing.T) {
 	publishIDs(t, publisher, 10, 10)
 	ahead.until(t, "^ 10.")
 	live.until(t, "!expired 10.")
-}
-
-// A stream that is put back to an earlier state gives the sequences that it lost to other events. Cursors of the lost ones are found out,
-// those of the others are still good.
-func TestStreamLosesItsEnd(t *testing.T) {
-	s, nc := env(t)
-	l := openLog(t, nc, Config{})
-	live := subscribe(t, l, everything, Start{})
-	publishIDs(t, nc, 1, 5)
-	c5 := cursorOf(t, l, 5)
-	store, backup := storeDir(t), t.TempDir()
-	s.Down()
-	if err := os.CopyFS(backup, os.DirFS(store)); err != nil {
-		t.Fatal(err)
-	}
-	s.Up()
-	publisher := s.Connect()
-	publishIDs(t, publisher, 6, 8)
-	live.until(t, "8.")
-	c7 := cursorOf(t, l, 7)
-	s.Down()
-	if err := errors.Join(os.RemoveAll(store), os.CopyFS(store, os.DirFS(backup))); err != nil {
-		t.Fatal(err)
-	}
-	s.Up()
-	publishIDs(t, s.Connect(), 16, 19)
-	if got := live.until(t, "!stream"); got != "+ ^ 1. 2. 3. 4. 5. 6. 7. 8. !stream" {
-		t.Errorf("live: %q", got)
-	}
-	for start, want := range map[Cursor]string{c5: "+ 16 17 18 19 ^", c7: "- !stream"} {
-		if got := subscribe(t, l, everything, Start{Kind: After, After: start}).until(t, want); got != want {
-			t.Errorf("after %d: %q, want %q", start.seq, got, want)
-		}
-	}
-	publishIDs(t, s.Connect(), 20, 20)
-	live.until(t, "!stream 20.")
-}
-
-// storeDir is where the test's NATS server keeps its files.
-func storeDir(t *testing.T) string {
-	t.Helper()
-	found, err := filepath.Glob(filepath.Join(filepath.Dir(t.TempDir()), "*", "jetstream"))
-	if err != nil || len(found) != 1 {
-		t.Fatalf("store: %v %v", found, err)
-	}
-	return found[0]
 }

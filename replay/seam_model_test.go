@@ -10,8 +10,9 @@ import (
 	"github.com/livebridge/livebridge/subjects"
 )
 
-// A fact is one event that the stream has acknowledged. Times are nanoseconds since the test began; 0 = never.
+// A fact is one event that the stream has acknowledged, in one of its lives. Times are nanoseconds since the test began; 0 = never.
 type fact struct {
+	n       int // the number in its body
 	life    int // which of the streams of that name
 	seq     uint64
 	subject string
@@ -28,7 +29,7 @@ type model struct {
 	max   int // messages that the stream keeps; 0 = no limit
 
 	mu     sync.Mutex
-	facts  map[int]*fact
+	facts  []*fact
 	lives  []*life
 	stored map[int]int64 // store times by number, as the logs have seen them
 	rough  []span        // when NATS did not answer, or not for everybody
@@ -39,12 +40,13 @@ type life struct {
 	began int64
 	facts []*fact // by sequence, filled at the end
 	odd   bool    // it began with messages of the one before: the server does that at times
+	base  int     // it was rolled back to so many facts of an earlier life, and has that one's incarnation
 }
 
 type span struct{ from, to int64 }
 
 func newModel(maxMsgs int) *model {
-	return &model{began: time.Now(), max: maxMsgs, facts: map[int]*fact{}, stored: map[int]int64{}}
+	return &model{began: time.Now(), max: maxMsgs, stored: map[int]int64{}}
 }
 
 func (m *model) now() int64 { return time.Since(m.began).Nanoseconds() + 1 }
@@ -58,7 +60,30 @@ func (m *model) begin(inc uint64, at int64, odd bool) {
 func (m *model) add(n int, subject string, seq uint64, sent int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.facts[n] = &fact{life: len(m.lives) - 1, seq: seq, subject: subject, sent: sent}
+	m.facts = append(m.facts, &fact{n: n, life: len(m.lives) - 1, seq: seq, subject: subject, sent: sent})
+}
+
+// copy is the newest life's facts as they are now.
+func (m *model) copy() (facts []fact) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range m.facts {
+		if f.life == len(m.lives)-1 {
+			facts = append(facts, *f)
+		}
+	}
+	return facts
+}
+
+// rollBack begins a life with what an earlier one was when it was copied.
+func (m *model) rollBack(facts []fact, at int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lives = append(m.lives, &life{inc: m.lives[len(m.lives)-1].inc, began: at, base: len(facts)})
+	for _, f := range facts {
+		f.life = len(m.lives) - 1
+		m.facts = append(m.facts, &f)
+	}
 }
 
 // trouble notes that whoever asked the stream between from and now may have got no answer.
@@ -87,8 +112,8 @@ func (m *model) remove(from int64, front bool, chosen func(*fact) bool) {
 
 // settle sorts the facts, once no more come. The error says which message nobody knows of.
 func (m *model) settle() error {
-	for n, f := range m.facts {
-		f.stored = m.stored[n]
+	for _, f := range m.facts {
+		f.stored = m.stored[f.n]
 		m.lives[f.life].facts = append(m.lives[f.life].facts, f)
 	}
 	for i, l := range m.lives {
@@ -105,8 +130,50 @@ func (m *model) settle() error {
 	return nil
 }
 
-func (m *model) life(inc uint64) int {
-	return slices.IndexFunc(m.lives, func(l *life) bool { return l.inc == inc })
+// life is the newest life that had begun by then and in which a cursor is a position; -1 if there is none.
+func (m *model) life(c Cursor, when int64) int {
+	for i := len(m.lives) - 1; i >= 0; i-- {
+		l := m.lives[i]
+		if l.inc != c.inc || l.began > when || c.seq > uint64(len(l.facts)) {
+			continue
+		}
+		if at := int64(0); c.seq > 0 {
+			if at = l.facts[c.seq-1].stored; at != 0 && c.at != 0 && at != c.at {
+				continue
+			}
+		}
+		return i
+	}
+	return -1
+}
+
+// follow moves the reading on to later lives that have all it was told of, until its life has the event.
+func (r *reading) follow(n int, seq uint64) {
+	for !r.has(n, seq) && r.carries() {
+		r.life++
+	}
+	for !r.has(n, seq) && r.life > 0 && r.lives[r.life].base > 0 { // what is in memory may be what was before; a reset follows
+		r.life--
+	}
+}
+
+// carries says whether the next life was rolled back to a place at or after the reading's.
+func (r *reading) carries() bool {
+	if r.life < 0 || r.life+1 >= len(r.lives) {
+		return false
+	}
+	next := r.lives[r.life+1]
+	return next.base > 0 && uint64(next.base) >= r.pos
+}
+
+// rolledBack says whether the stream had been rolled back by then.
+func (r *reading) rolledBack(when int64) bool {
+	return slices.ContainsFunc(r.lives, func(l *life) bool { return l.base > 0 && l.began <= when })
+}
+
+func (r *reading) has(n int, seq uint64) bool {
+	l := r.lives[r.life]
+	return seq > 0 && seq <= uint64(len(l.facts)) && l.facts[seq-1].n == n
 }
 
 // first is the highest that the stream's first sequence can have been at a time.
@@ -191,7 +258,7 @@ type reading struct {
 }
 
 func (m *model) check(s *segment) (resets int, err error) {
-	if slices.ContainsFunc(s.items, func(it item) bool { i := m.life(it.at.inc); return i >= 0 && m.lives[i].odd }) {
+	if slices.ContainsFunc(s.items, func(it item) bool { i := m.life(it.at, it.when); return i >= 0 && m.lives[i].odd }) {
 		return 0, nil
 	}
 	r := reading{model: m, segment: s, fresh: true}
@@ -214,6 +281,9 @@ func (m *model) check(s *segment) (resets int, err error) {
 	if len(s.items) == 0 || !s.finished {
 		return r.resets, nil
 	}
+	for r.carries() {
+		r.life++
+	}
 	if r.life != len(m.lives)-1 {
 		return r.resets, fmt.Errorf("the end: never told that the stream is another one")
 	}
@@ -226,12 +296,15 @@ func (r *reading) unsteady(when int64) bool {
 }
 
 func (r *reading) event(it item) error {
-	f := r.facts[it.n]
+	back := r.life
+	if r.life >= 0 {
+		r.follow(it.n, it.seq)
+	}
+	if r.life < 0 || r.lives[r.life].inc != it.at.inc || !r.has(it.n, it.seq) {
+		return fmt.Errorf("event %d is not one that was stored there in life %d; the last was rolled back to %d", it.n, r.life, r.lives[len(r.lives)-1].base)
+	}
+	f := r.lives[r.life].facts[it.seq-1]
 	switch {
-	case f == nil || f.seq != it.seq || r.lives[f.life].inc != it.at.inc:
-		return fmt.Errorf("not the event that was stored there: %+v", f)
-	case f.life != r.life:
-		return fmt.Errorf("an event of life %d, but told of life %d", f.life, r.life)
 	case !r.wants(f.subject):
 		return fmt.Errorf("%s does not match", f.subject)
 	case f.seq <= r.pos:
@@ -243,7 +316,7 @@ func (r *reading) event(it item) error {
 	case it.replayed && !r.unsteady(it.when) && f.left != 0 && f.left < r.asked && f.seq <= r.head.seq && r.head.inc == it.at.inc:
 		return fmt.Errorf("replayed although it had been deleted before")
 	}
-	if err := r.complete(f.seq, it.when); err != nil {
+	if err := r.complete(f.seq, it.when); err != nil && r.life >= back {
 		return err
 	}
 	if r.pos, r.fresh = f.seq, false; it.replayed {
@@ -267,6 +340,17 @@ func (r *reading) complete(seq uint64, when int64) error {
 
 // upTo takes a cursor up to which everything has been told.
 func (r *reading) upTo(it item) error {
+	back := false
+	for l := r.lives[r.life]; it.at.seq > uint64(len(l.facts)) || it.at.seq > 0 && it.at.at != 0 && l.facts[it.at.seq-1].stored != 0 && l.facts[it.at.seq-1].stored != it.at.at; l = r.lives[r.life] {
+		switch {
+		case r.carries() && !back:
+			r.life++
+		case r.lives[r.life].base > 0: // the end of what is in memory may be that of the life before; a reset follows
+			r.life, r.pos, back = r.life-1, it.at.floor(), true
+		default:
+			return fmt.Errorf("not a cursor of life %d", r.life)
+		}
+	}
 	if r.lives[r.life].inc != it.at.inc {
 		return fmt.Errorf("a cursor of another life")
 	}
@@ -289,7 +373,7 @@ func (r *reading) told(it item, i int) error {
 		if !n.Recovered {
 			return nil // the reset that must follow is judged by the start
 		}
-		r.life, r.pos = r.model.life(n.At.inc), n.At.floor()
+		r.life, r.pos = r.model.life(n.At, it.when), n.At.floor()
 		return r.began(it)
 	case Live:
 		if i == 0 || r.live {
@@ -323,7 +407,7 @@ func (r *reading) began(it item) error {
 			if f.left == 0 || f.left >= r.asked {
 				after++
 			}
-		case stays && r.start.Kind == Since && f.stored >= r.start.Since.UnixNano():
+		case stays && r.start.Kind == Since && !r.rolledBack(it.when) && f.stored >= r.start.Since.UnixNano():
 			return fmt.Errorf("sequence %d was stored at or after the time asked for", f.seq)
 		case stays:
 			before++
@@ -334,7 +418,7 @@ func (r *reading) began(it item) error {
 		return fmt.Errorf("asked for %d", r.start.After.floor())
 	case r.start.Kind == First && before > 0:
 		return fmt.Errorf("%d events are stored before", before)
-	case r.start.Kind == Last && after < r.start.Last && before > 0:
+	case r.start.Kind == Last && !r.rolledBack(it.when) && after < r.start.Last && before > 0:
 		return fmt.Errorf("only %d of the last %d follow", after, r.start.Last)
 	}
 	return nil
@@ -351,10 +435,10 @@ func (r *reading) reset(it item, i int) error {
 	if refused {
 		r.pos, old = 0, 0
 		if r.start.Kind == After {
-			r.pos, old = r.start.After.floor(), r.model.life(r.start.After.inc)
+			r.pos, old = r.start.After.floor(), r.model.life(r.start.After, r.asked)
 		}
 	}
-	r.life = r.model.life(it.at.inc)
+	r.life = r.model.life(it.at, it.when)
 	pos := r.pos
 	r.pos = it.at.floor()
 	r.fresh = false
@@ -363,10 +447,14 @@ func (r *reading) reset(it item, i int) error {
 	}
 	switch it.notice.Reason {
 	case ReasonStream:
-		if old >= r.life {
+		// A replay may have read what a stream was rolled back to before its log knew of that.
+		if newer := old+1 < len(r.lives) && r.lives[old+1].began <= it.when; !newer && !r.rolledBack(it.when) {
 			return fmt.Errorf("needless: the stream is the same")
 		}
 	case ReasonExpired:
+		if r.rolledBack(it.when) {
+			return nil // which of the lives it is about cannot be told from a cursor that both have
+		}
 		if !refused && old != r.life {
 			return fmt.Errorf("expired, but the stream is another one")
 		}

@@ -23,6 +23,7 @@ import (
 type kind struct {
 	name                       string
 	purge, erase, recreate     bool
+	rollback                   bool
 	steady                     bool // NATS always answers
 	maxMsgs, window, maxReplay int
 }
@@ -48,6 +49,9 @@ type world struct {
 	workers sync.WaitGroup
 
 	published sync.WaitGroup // jobs that are not done
+
+	backup string // the server's files as they were; "" = not copied
+	facts  []fact // what was stored then
 }
 
 type job struct {
@@ -185,6 +189,24 @@ func (w *world) recreate() {
 	from := w.model.now()
 	w.delete()
 	w.create(from)
+	w.model.trouble(from)
+}
+
+// rollBack copies the server's files, or, the next time, puts them back. What was stored in between is gone, and its sequences go to others.
+func (w *world) rollBack() {
+	w.stream.Lock()
+	defer w.stream.Unlock()
+	from := w.model.now()
+	w.nats.Down()
+	if w.backup == "" {
+		w.backup, w.facts = w.t.TempDir(), w.model.copy()
+		w.nats.CopyFiles(w.backup)
+	} else {
+		w.nats.ReplaceFiles(w.backup)
+		w.model.rollBack(w.facts, from)
+		w.backup = ""
+	}
+	w.nats.Up()
 	w.model.trouble(from)
 }
 
