@@ -62,11 +62,15 @@ func (s *Server) Restore(b Backup) server.StreamStore {
 		s.tb.Fatalf("delete stream %s: %v", b.cfg.Name, err)
 	}
 	cfg := b.cfg
-	st, err := s.ns.GlobalAccount().RestoreStreamV2(&cfg, bytes.NewReader(b.data))
-	if err != nil {
-		s.tb.Fatalf("restore stream %s: %v", b.cfg.Name, err)
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		st, err := s.ns.GlobalAccount().RestoreStreamV2(&cfg, bytes.NewReader(b.data))
+		if err == nil {
+			return st.Store()
+		}
+		if time.Now().After(deadline) { // before that the server may not be ready with the deletion
+			s.tb.Fatalf("restore stream %s: %v", b.cfg.Name, err)
+		}
 	}
-	return st.Store()
 }
 
 // CopyFiles copies the files of a stopped server to a folder.
