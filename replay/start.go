@@ -245,34 +245,44 @@ func (r *replayer) first(ctx context.Context, gen uint64, st state) error {
 	}
 }
 
-// sinceTime begins before the first message stored at or after t. All that follows it is handed over, by its place: a clock may be set back.
-func (r *replayer) sinceTime(ctx context.Context, t time.Time) error {
-	l, at := r.log, max(t.UnixNano(), r.since)
+// found begins after a cursor that find has looked up, and has it looked up again where the stream changed between the two.
+func (r *replayer) found(ctx context.Context, find func() (Cursor, error)) error {
 	for began := time.Now(); ; {
-		c, sure, err := l.since(ctx, r, at)
+		c, err := find()
 		if err == nil {
 			err = r.after(ctx, c)
 		}
-		if err != nil {
+		switch {
+		case err != nil:
+			return err
+		case r.reason != ReasonStream:
+			return nil
+		case time.Since(began) > patience:
+			return fmt.Errorf("%w: the stream keeps changing", ErrUnavailable)
+		}
+		r.reason = ""
+		if err := r.look(ctx, true); err != nil {
 			return err
 		}
-		if r.reason == ReasonStream { // the stream changed between the two
-			if time.Since(began) > patience {
-				return fmt.Errorf("%w: the stream keeps changing", ErrUnavailable)
-			}
-			r.reason = ""
-			if err := r.look(ctx, true); err != nil {
-				return err
-			}
-			continue
-		}
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if !sure && l.lostSince(at, c) {
-			r.reason = ReasonExpired
-		}
-		return nil
 	}
+}
+
+// sinceTime begins before the first message stored at or after t. All that follows it is handed over, by its place: a clock may be set back.
+func (r *replayer) sinceTime(ctx context.Context, t time.Time) error {
+	l, at, sure := r.log, max(t.UnixNano(), r.since), false
+	err := r.found(ctx, func() (c Cursor, err error) {
+		c, sure, err = l.since(ctx, r, at)
+		return c, err
+	})
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !sure && l.lostSince(at, r.at) {
+		r.reason = ReasonExpired
+	}
+	return nil
 }
 
 // since finds the position before the first message stored at or after a time. sure says that none of those can have left the stream.
@@ -363,18 +373,25 @@ func (l *Log) lostSince(at int64, oldest Cursor) bool {
 
 // last begins before the n-th newest event that matches, or before the oldest where fewer are stored.
 func (r *replayer) last(ctx context.Context, n int) error {
-	l := r.log
 	r.open = true
+	err := r.found(ctx, func() (Cursor, error) { return r.newest(ctx, n) })
+	if r.reason == ReasonExpired {
+		r.reason = "" // fewer are stored by now
+	}
+	return err
+}
+
+// newest finds the position before the n-th newest event that matches.
+func (r *replayer) newest(ctx context.Context, n int) (Cursor, error) {
+	l := r.log
 	l.mu.Lock()
-	r.begin(l.headCursor())
-	low := l.win.low.seq
+	c, inc, low, first := l.headCursor(), l.inc, l.win.low.seq, l.first
 	for i := l.win.count - 1; i >= 0 && n > 0; i-- {
 		if e := l.win.at(i); e.Subject != "" && e.Stored >= r.since && r.wants(e.Subject) {
-			r.begin(before(l.inc, e))
+			c = before(inc, e)
 			n--
 		}
 	}
-	first := l.first
 	l.mu.Unlock()
 	for span := uint64(1000); n > 0 && low+1 > first; span *= 4 {
 		from := first - 1
@@ -387,15 +404,14 @@ func (r *replayer) last(ctx context.Context, n int) error {
 			return true
 		})
 		if err != nil {
-			return err
+			return c, err
 		}
 		if len(found) > 0 {
 			p := found[max(0, len(found)-n)]
-			r.at, r.pos = Cursor{inc: r.inc, seq: p.seq, at: p.at, before: true}, p.seq-1
-			r.mark = r.at
+			c = Cursor{inc: inc, seq: p.seq, at: p.at, before: true}
 		}
 		n -= len(found)
 		low = from
 	}
-	return nil
+	return c, nil
 }
