@@ -397,3 +397,42 @@ func difference(want, have []string) (missing []string) {
 	}
 	return missing
 }
+
+// A cursor that is ahead of the tail was good when it was looked up. The stream is rolled back before the tail has come there, so the tail
+// itself misses nothing; but the cursor's place goes to another event.
+func TestStreamLosesACursorWhileTheTailIsBehind(t *testing.T) {
+	s, nc := env(t)
+	other := openLog(t, s.Connect(), Config{})
+	held, release := make(chan struct{}), make(chan struct{})
+	l, err := Open(t.Context(), nc, Config{WindowBytes: 1, Encode: func(m *Message) []byte {
+		if m.Name.ID == "4" {
+			close(held)
+			<-release
+		}
+		return text(m)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	publishIDs(t, s.Connect(), 1, 4)
+	<-held
+	cursorOf(t, other, 4)
+	deleteConsumers(t, other) // so that the tail is brought nothing more
+	s.Down()
+	dir := t.TempDir()
+	s.CopyFiles(dir)
+	s.Up()
+	publishIDs(t, s.Connect(), 5, 9)
+	c7 := cursorOf(t, other, 7)
+	ahead := subscribe(t, l, everything, Start{Kind: After, After: c7})
+	waits(t, l)
+	s.Down()
+	s.ReplaceFiles(dir)
+	s.Up()
+	publishIDs(t, s.Connect(), 15, 19)
+	close(release)
+	if got := ahead.until(t, "!stream"); got != "- !stream" {
+		t.Errorf("got %q", got)
+	}
+}
