@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -331,6 +332,15 @@ func judgeRace(t *testing.T, ch change, hit bool, kind StartKind, least int, r *
 	reset := strings.Contains(text, "!")
 	if hit && ch.must && kind == After && !reset {
 		t.Errorf("request %d: %q, but the cursor is of events that are gone", nth, text)
+	}
+	if hit && ch.must && kind == After {
+		// Until it is told, it must not be given what was stored after the change: it might leave with a cursor of that.
+		old, _, _ := strings.Cut(text, "!")
+		for _, word := range strings.Fields(old) {
+			if id, err := strconv.Atoi(strings.TrimSuffix(word, ".")); err == nil && id > 12 {
+				t.Errorf("request %d: %q, given %d before it was told", nth, text, id)
+			}
+		}
 	}
 	if reset {
 		return // whatever came before, the reader was told; and what came afterwards is live
