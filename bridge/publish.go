@@ -8,6 +8,7 @@ import (
 
 	"github.com/livebridge/livebridge/protocol"
 	"github.com/livebridge/livebridge/publish"
+	"github.com/livebridge/livebridge/replay"
 )
 
 // publish stores events, all or none, and says where.
@@ -24,7 +25,7 @@ func (s *Server) publish(ctx context.Context, events []protocol.Publish, origin 
 	if most := s.cfg.Limits.Publish; messages > most {
 		return nil, protocol.Errorf(protocol.TooMany, "%d messages, one for each id: a request may have %d", messages, most)
 	}
-	began := time.Now()
+	mark, began := s.cfg.Log.Mark(), time.Now()
 	stored, err := s.cfg.Publisher.Publish(ctx, list...)
 	if err != nil {
 		return nil, s.publishError(err)
@@ -32,20 +33,20 @@ func (s *Server) publish(ctx context.Context, events []protocol.Publish, origin 
 	s.storing.acknowledged()
 	s.metrics.published.Add(float64(messages))
 	s.metrics.publishTime.Observe(time.Since(began).Seconds())
-	return s.acks(ctx, stored), nil
+	return s.acks(ctx, mark, stored), nil
 }
 
 // cursorTimeout is how long the cursors of what was stored may be looked for. They are known at once, unless the tail is behind.
 const cursorTimeout = 4 * time.Second
 
 // acks says where events are stored. The cursor of one is "" where it cannot be found out in time.
-func (s *Server) acks(ctx context.Context, stored []publish.Ack) []protocol.Ack {
+func (s *Server) acks(ctx context.Context, mark replay.Mark, stored []publish.Ack) []protocol.Ack {
 	ctx, cancel := context.WithTimeout(ctx, cursorTimeout)
 	defer cancel()
 	acks := make([]protocol.Ack, len(stored))
 	var unknown error
 	for i, a := range stored {
-		cursor, err := s.cfg.Log.CursorOf(ctx, a.Seq)
+		cursor, err := mark.CursorOf(ctx, a.Seq)
 		if err != nil {
 			unknown = err
 		}

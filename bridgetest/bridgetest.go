@@ -101,12 +101,13 @@ func (b *Bridge) serve(cfg bridge.Config) {
 // Publish stores events, all or none, and waits until the bridge has them. Where they cannot be stored, the test ends.
 func (b *Bridge) Publish(events ...publish.Event) []publish.Ack {
 	b.tb.Helper()
+	mark := b.Log.Mark()
 	acks, err := b.Publisher.Publish(b.tb.Context(), events...)
 	if err != nil {
 		b.tb.Fatalf("bridgetest: publish: %v", err)
 	}
 	for _, a := range acks {
-		if _, err := b.Log.CursorOf(b.tb.Context(), a.Seq); err != nil {
+		if _, err := mark.CursorOf(b.tb.Context(), a.Seq); err != nil {
 			b.tb.Fatalf("bridgetest: publish: %v", err)
 		}
 	}

@@ -315,19 +315,33 @@ func (l *Log) reach(ctx context.Context, seq uint64) error {
 	return l.await(ctx, func() bool { return l.win.head.seq >= seq })
 }
 
-// CursorOf is the position just after the stored message with that sequence, for whoever has just published it. It waits up to two
-// seconds for the tail to read the message, and asks the stream otherwise. It returns the zero Cursor if the message is no longer stored.
-func (l *Log) CursorOf(ctx context.Context, seq uint64) (Cursor, error) {
+// A Mark is a moment of the log, taken before something is published.
+type Mark struct {
+	log *Log
+	gen uint64
+}
+
+// Mark returns the present moment.
+func (l *Log) Mark() Mark { return Mark{l, l.generation()} }
+
+// CursorOf is the position just after the stored message with that sequence, for whoever has published it since the mark. It waits up to
+// two seconds for the tail to read the message, and asks the stream otherwise. It returns the zero Cursor if the message is no longer
+// stored, or the stream is another one by now.
+func (m Mark) CursorOf(ctx context.Context, seq uint64) (Cursor, error) {
+	l := m.log
 	wait, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
 	if l.reach(wait, seq) == nil {
 		l.mu.Lock()
-		i, inc := l.win.search(seq), l.inc
-		if i < l.win.count && l.win.at(i).Seq == seq {
+		i, inc, same := l.win.search(seq), l.inc, l.gen == m.gen
+		if same && i < l.win.count && l.win.at(i).Seq == seq {
 			defer l.mu.Unlock()
 			return l.win.at(i).cursor(inc), nil
 		}
 		l.mu.Unlock()
+		if !same {
+			return Cursor{}, nil
+		}
 	}
 	p, err := l.stream.next(ctx, seq)
 	if errors.Is(err, errNoMessage) || err == nil && p.seq != seq {
@@ -338,6 +352,9 @@ func (l *Log) CursorOf(ctx context.Context, seq uint64) (Cursor, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.gen != m.gen {
+		return Cursor{}, nil
+	}
 	return Cursor{inc: l.inc, seq: p.seq, at: p.at}, nil
 }
 

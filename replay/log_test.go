@@ -16,7 +16,7 @@ import (
 
 func cursorOf(t testing.TB, l *Log, seq uint64) Cursor {
 	t.Helper()
-	c, err := l.CursorOf(t.Context(), seq)
+	c, err := l.Mark().CursorOf(t.Context(), seq)
 	if err != nil || c.IsZero() {
 		t.Fatalf("cursor of %d: %v %v", seq, c, err)
 	}

@@ -300,7 +300,7 @@ func (w *world) cursorOf() {
 		return
 	}
 	bridge := w.rnd.IntN(bridges)
-	c, err := w.logs[bridge].CursorOf(w.t.Context(), f.seq)
+	c, err := w.logs[bridge].Mark().CursorOf(w.t.Context(), f.seq)
 	if err == nil && !c.IsZero() {
 		w.subscribe(bridge, w.filter(), Start{Kind: After, After: c})
 	}
