@@ -11,6 +11,7 @@ import (
 type Grant struct {
 	Subject string    // the token's sub: whose it is; "" = not said
 	ID      string    // the token's jti; "" = not said
+	Issued  time.Time // the token's iat, in whole seconds; zero = not said
 	Expires time.Time // the token's exp, in whole seconds; never zero, and up to 5 seconds ago when the token has just been verified
 
 	Subscribe Rules
