@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -19,11 +20,13 @@ const (
 	maxDate = 253402300799 // seconds: the end of the year 9999, the last that RFC 3339 can write
 )
 
-// claims are what a token says, as far as it matters here; iat does not, by RFC 7519, section 4.1.6. Names are taken as they are written
-// and may come once, times have to be numbers: encoding/json and the library are laxer, and two readers of one token must not differ.
+// claims are what a token says, as far as it matters here. Names are taken as they are written and may come once, times have to be numbers:
+// encoding/json and the library are laxer, and two readers of one token must not differ. iat is told and not checked, by RFC 7519, section
+// 4.1.6: an issuer whose clock is ahead is no forger.
 type claims struct {
 	jwt.RegisteredClaims
-	live json.RawMessage
+	issued time.Time // where the library does not look
+	live   json.RawMessage
 }
 
 // UnmarshalJSON implements [json.Unmarshaler].
@@ -32,11 +35,11 @@ func (c *claims) UnmarshalJSON(b []byte) error {
 	if err != nil {
 		return err
 	}
-	var exp, nbf *float64
+	var exp, nbf, iat *float64
 	for _, claim := range []struct {
 		name string
 		into any
-	}{{"iss", &c.Issuer}, {"sub", &c.Subject}, {"aud", &c.Audience}, {"exp", &exp}, {"nbf", &nbf}, {"jti", &c.ID}} {
+	}{{"iss", &c.Issuer}, {"sub", &c.Subject}, {"aud", &c.Audience}, {"exp", &exp}, {"nbf", &nbf}, {"iat", &iat}, {"jti", &c.ID}} {
 		if value, ok := m[claim.name]; ok && json.Unmarshal(value, claim.into) != nil {
 			return fmt.Errorf("claim %s: not of the type that RFC 7519 gives it", claim.name)
 		}
@@ -46,6 +49,13 @@ func (c *claims) UnmarshalJSON(b []byte) error {
 	}
 	if c.NotBefore, err = date(nbf); err != nil {
 		return fmt.Errorf("claim nbf: %w", err)
+	}
+	issued, err := date(iat)
+	if err != nil {
+		return fmt.Errorf("claim iat: %w", err)
+	}
+	if issued != nil {
+		c.issued = issued.Time
 	}
 	c.live = m["live"]
 	return nil
@@ -65,15 +75,21 @@ func date(seconds *float64) (*jwt.NumericDate, error) {
 // grant is what verified claims grant.
 func (c *claims) grant() (*Grant, error) {
 	for name, text := range map[string]string{"sub": c.Subject, "jti": c.ID} {
-		if len(text) > maxName || strings.ContainsFunc(text, unicode.IsControl) {
-			return nil, fmt.Errorf("claim %s: longer than %d bytes, or with control characters in it", name, maxName)
+		if len(text) > maxName || strings.ContainsFunc(text, unprintable) {
+			return nil, fmt.Errorf("claim %s: longer than %d bytes, or with characters in it that cannot be printed", name, maxName)
 		}
 	}
-	g := &Grant{Subject: c.Subject, ID: c.ID, Expires: c.ExpiresAt.Time, History: -1}
+	g := &Grant{Subject: c.Subject, ID: c.ID, Issued: c.issued, Expires: c.ExpiresAt.Time, History: -1}
 	if err := g.parseClaim(c.live); err != nil {
 		return nil, fmt.Errorf("claim live: %w", err)
 	}
 	return g, nil
+}
+
+// unprintable says whether a character may not be in a name: it would break or turn around a line of the log, or it stands for what was no
+// valid UTF-8, and two names would become one. Joiners may be: there are languages that need them.
+func unprintable(r rune) bool {
+	return r == utf8.RuneError || unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 }
 
 // parseClaim reads the claim live. It is refused as a whole where anything in it is not understood.

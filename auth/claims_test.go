@@ -109,14 +109,14 @@ func TestClaimIsRefusedAsAWhole(t *testing.T) {
 
 func TestClaimsAreTakenAsWritten(t *testing.T) {
 	var c claims
-	err := json.Unmarshal([]byte(`{"iss":"i","sub":"s","aud":"a","exp":1790000000.9,"nbf":0,"iat":"whenever","jti":"j","Live":1,"LIVE":2,"EXP":5,"live":{"x":1},"name":[]}`), &c)
+	err := json.Unmarshal([]byte(`{"iss":"i","sub":"s","aud":"a","exp":1790000000.9,"nbf":0,"iat":1780000000.5,"jti":"j","Live":1,"LIVE":2,"EXP":5,"live":{"x":1},"name":[]}`), &c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.Issuer != "i" || c.Subject != "s" || c.Audience[0] != "a" || c.ID != "j" || string(c.live) != `{"x":1}` {
 		t.Errorf("read as %+v", c)
 	}
-	if c.ExpiresAt.Unix() != 1790000000 || c.ExpiresAt.Nanosecond() != 0 || c.NotBefore.Unix() != 0 || c.IssuedAt != nil {
-		t.Errorf("read as %v, %v, %v", c.ExpiresAt, c.NotBefore, c.IssuedAt)
+	if c.ExpiresAt.Unix() != 1790000000 || c.ExpiresAt.Nanosecond() != 0 || c.NotBefore.Unix() != 0 || c.IssuedAt != nil || !c.issued.Equal(time.Unix(1780000000, 0)) {
+		t.Errorf("read as %v, %v, %v, %v", c.ExpiresAt, c.NotBefore, c.IssuedAt, c.issued)
 	}
 }

@@ -24,6 +24,7 @@ import (
 const (
 	jwksTimeout  = 5 * time.Second
 	jwksInterval = 10 * time.Minute
+	jwksRetry    = 2 * time.Second  // as long as the set has never been fetched
 	jwksUnknown  = 10 * time.Second // an unknown key id has the set fetched again, no sooner than this after the last time
 	jwksWait     = time.Second      // how long a token with an unknown key id waits for that
 	jwksBytes    = 1 << 20
@@ -40,11 +41,13 @@ type keySet struct {
 	lookup jwt.Keyfunc
 
 	mu      sync.Mutex
+	missing error         // why there are no keys yet
 	began   time.Time     // the last fetch
 	running chan struct{} // closed when the fetch that is running has ended; nil = none is
 }
 
-// openKeySet fetches the set, and goes on fetching it until ctx ends.
+// openKeySet fetches the set, and goes on fetching it until ctx ends. It is an error only where the address can be none: a login service
+// that is away must not keep a bridge from starting with it.
 func openKeySet(ctx context.Context, address string, log *slog.Logger) (*keySet, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Hostname() == "" {
@@ -77,8 +80,11 @@ func openKeySet(ctx context.Context, address string, log *slog.Logger) (*keySet,
 		return nil, err
 	}
 	s.lookup = set.Keyfunc
-	if err := s.fetch(ctx); err != nil {
-		return nil, fmt.Errorf("fetch key set %s: %w", u.Redacted(), err)
+	if s.missing = s.fetch(ctx); s.missing != nil {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("fetch key set %s: %w", u.Redacted(), s.missing)
+		}
+		s.log.Error("key set not fetched: no token is accepted until it is", "error", s.missing, "again_in", jwksRetry.String())
 	}
 	go s.run()
 	return s, nil
@@ -108,6 +114,16 @@ func (s *keySet) key(t *jwt.Token) (any, error) {
 		return nil, errors.New("header alg: not of the key's kind")
 	}
 	return key, nil
+}
+
+// ready is nil once the set has been fetched.
+func (s *keySet) ready() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.missing != nil {
+		return fmt.Errorf("the key set of the tokens has not been fetched yet: %w", s.missing)
+	}
+	return nil
 }
 
 func (s *keySet) has(id string) bool {
@@ -145,10 +161,17 @@ func (s *keySet) begin() {
 	go func() {
 		err := s.fetch(s.ctx)
 		s.mu.Lock()
+		first := s.missing
+		if first != nil {
+			s.missing = err
+		}
 		s.running = nil
 		s.mu.Unlock()
 		close(done)
-		if err != nil && s.ctx.Err() == nil {
+		switch {
+		case first != nil && err == nil:
+			s.log.Info("key set fetched")
+		case first == nil && err != nil && s.ctx.Err() == nil:
 			s.log.Warn("key set not fetched: the keys that were fetched before stay", "error", err)
 		}
 	}()
@@ -156,7 +179,7 @@ func (s *keySet) begin() {
 
 // run has the set fetched every so often until ctx ends.
 func (s *keySet) run() {
-	tick := time.NewTicker(jwksInterval)
+	tick := time.NewTimer(s.pause())
 	defer tick.Stop()
 	for {
 		select {
@@ -166,8 +189,17 @@ func (s *keySet) run() {
 			s.mu.Lock()
 			s.begin()
 			s.mu.Unlock()
+			tick.Reset(s.pause())
 		}
 	}
+}
+
+// pause is how long the next fetch has time.
+func (s *keySet) pause() time.Duration {
+	if s.ready() != nil {
+		return jwksRetry
+	}
+	return jwksInterval
 }
 
 // fetch replaces the keys.

@@ -38,12 +38,14 @@ type Config struct {
 type Verifier struct {
 	keys   jwt.Keyfunc
 	parser *jwt.Parser
+	ready  func() error
 }
 
-// New makes a verifier. A key set is fetched before New returns, and it is an error if that fails. ctx ends what the verifier does in the
-// background, which is to fetch the key set again.
+// New makes a verifier. A key set is fetched before New returns; if that fails, no token is accepted until it has been fetched, which is
+// tried every two seconds, and [Verifier.Ready] says so. ctx ends what the verifier does in the background, which is to fetch the key set
+// again.
 func New(ctx context.Context, cfg Config) (*Verifier, error) {
-	keys, algorithms, err := cfg.keys(ctx)
+	keys, algorithms, ready, err := cfg.keys(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -60,11 +62,15 @@ func New(ctx context.Context, cfg Config) (*Verifier, error) {
 		}
 		return keys(t)
 	}
-	return &Verifier{keys: checked, parser: jwt.NewParser(opts...)}, nil
+	return &Verifier{keys: checked, parser: jwt.NewParser(opts...), ready: ready}, nil
 }
 
+// Ready is nil, or why no token can be verified yet. With a secret or a key it always is nil.
+func (v *Verifier) Ready() error { return v.ready() }
+
 // keys are the keys and the algorithms that go with their kind: an algorithm is never taken from a token.
-func (c Config) keys(ctx context.Context) (jwt.Keyfunc, []string, error) {
+func (c Config) keys(ctx context.Context) (keys jwt.Keyfunc, algorithms []string, ready func() error, err error) {
+	ready = func() error { return nil }
 	given := 0
 	for _, set := range []bool{len(c.Secret) > 0, len(c.Key) > 0, c.JWKS != ""} {
 		if set {
@@ -73,27 +79,27 @@ func (c Config) keys(ctx context.Context) (jwt.Keyfunc, []string, error) {
 	}
 	switch {
 	case given != 1:
-		return nil, nil, errors.New("give exactly one of a secret, a public key and a key set's URL")
+		return nil, nil, nil, errors.New("give exactly one of a secret, a public key and a key set's URL")
 	case c.JWKS != "":
 		set, err := openKeySet(ctx, c.JWKS, c.Logger)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
-		return set.key, asymmetric, nil
+		return set.key, asymmetric, set.ready, nil
 	case len(c.Key) > 0:
 		key, err := publicKey(c.Key)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		algorithms, err := algorithmsOf(key)
-		return func(*jwt.Token) (any, error) { return key, nil }, algorithms, err
+		return func(*jwt.Token) (any, error) { return key, nil }, algorithms, ready, err
 	case bytes.Contains(c.Secret, []byte("-----BEGIN ")):
-		return nil, nil, errors.New("the secret is a key in PEM, which others may know: give it as the public key")
+		return nil, nil, nil, errors.New("the secret is a key in PEM, which others may know: give it as the public key")
 	case len(c.Secret) < minSecret:
-		return nil, nil, fmt.Errorf("the secret has %d bytes: HS256 needs %d or more, such as 32 random ones in base64", len(c.Secret), minSecret)
+		return nil, nil, nil, fmt.Errorf("the secret has %d bytes: HS256 needs %d or more, such as 32 random ones in base64", len(c.Secret), minSecret)
 	default:
 		secret := bytes.Clone(c.Secret)
-		return func(*jwt.Token) (any, error) { return secret, nil }, []string{"HS256"}, nil
+		return func(*jwt.Token) (any, error) { return secret, nil }, []string{"HS256"}, ready, nil
 	}
 }
 

@@ -193,6 +193,10 @@ func TestTimes(t *testing.T) {
 			{"nbf", 1e300, "claim nbf"},
 			{"iat", now + 3600, ""},
 			{"iat", 0, ""},
+			{"iat", float64(now) - 0.5, ""},
+			{"iat", "yesterday", "claim iat"},
+			{"iat", -1, "claim iat"},
+			{"iat", 1e300, "claim iat"},
 		} {
 			token, what := mint("HS256", secret, nil, good(m{c.claim: c.value})), fmt.Sprint(c.claim, " ", c.value)
 			if c.refuse != "" {
@@ -224,9 +228,12 @@ func TestTokenClaims(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"sub", "jti"} {
-		for _, bad := range []any{"a\x00b", "a\nb", "\r\n", "\x1b[31m", "\u0085", "\x7f", 7, true, []string{"ada"}, m{}, strings.Repeat("x", maxName+1)} {
+		for _, bad := range []any{"a\x00b", "a\nb", "\r\n", "\x1b[31m", "\u0085", "\x7f", "a\u2028b", "a\u202eb", "a\ufffdb", 7, true, []string{"ada"}, m{}, strings.Repeat("x", maxName+1)} {
 			wantRefused(t, v, mint("HS256", secret, nil, good(m{name: bad})), fmt.Sprintf("%s %.20v", name, bad), "claim "+name)
 		}
+	}
+	for _, sub := range []string{`"a\ud800"`, "\"a\xff\""} {
+		wantRefused(t, v, handmade(header, `{"exp":9999999999,"live":{},"sub":`+sub+`}`, secret), "sub that is no text", "claim sub")
 	}
 	wantRefused(t, v, mint("HS256", secret, nil, good(m{"live": nil})), "no live", "claim live: missing")
 	wantRefused(t, v, mint("HS256", secret, nil, good(m{"live": m{"subscribe": []string{"a.>"}, "admin": true}})), "unknown right", "claim live: \"admin\"")
