@@ -3,6 +3,7 @@ package bridge
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -14,21 +15,28 @@ import (
 )
 
 // A TokenVerifier returns what a token grants, or an error whose text is for the log and holds nothing that is secret. It is called
-// concurrently. An [auth.Verifier] is one.
+// concurrently. An [auth.Verifier] is one. Where it has a method Ready() error, the bridge is ready, and takes tokens, only while that returns nil.
 type TokenVerifier interface {
 	Verify(token string) (*auth.Grant, error)
+}
+
+// Revocations is a list of tokens that do not count any more. Its methods are called concurrently. A list of package revoke is one.
+type Revocations interface {
+	Revoked(g *auth.Grant) bool // whether this token is on it
+	Changed() <-chan struct{}   // receives after tokens have come to be on it
+	Ready() error               // nil, or why it may lack what was revoked a moment ago
+	Len() int
 }
 
 // An access is what somebody may do; nil = everything, because no tokens are asked for.
 type access struct {
 	*auth.Grant
-	shows func(subject string) bool // which events may be delivered; nil = all
+	shows  func(subject string) bool // which events may be delivered; nil = all
+	first  int64                     // events stored before are not replayed any more, Unix nanoseconds; 0 = no such time
+	looked atomic.Uint64             // the state of the list of revocations in which the token was not on it
 }
 
 func newAccess(g *auth.Grant) *access { return &access{Grant: g, shows: g.Deliver()} }
-
-// over says whether the token has expired.
-func (a *access) over(now time.Time) bool { return a != nil && !now.Before(a.Expires) }
 
 // expires is when the token ends; zero = it does not.
 func (a *access) expires() time.Time {
@@ -104,13 +112,46 @@ func (s *Server) admit(token string) (*access, error) {
 		return nil, err
 	}
 	a := newAccess(g)
-	if a.over(time.Now()) {
-		return nil, errExpired
+	if err := s.over(a, time.Now()); err != nil {
+		return nil, err
 	}
 	return a, nil
 }
 
-var errExpired = fmt.Errorf("%w: it has expired", auth.ErrToken)
+// Why a token that was valid counts no more.
+var (
+	errExpired = fmt.Errorf("%w: it has expired", auth.ErrToken)
+	errRevoked = fmt.Errorf("%w: it has been revoked", auth.ErrToken)
+)
+
+// over is nil while a token counts. It is cheap as long as nothing is revoked.
+func (s *Server) over(a *access, now time.Time) error {
+	switch {
+	case a == nil:
+		return nil
+	case !now.Before(a.Expires):
+		return errExpired
+	case s.cfg.Revoked == nil:
+		return nil
+	}
+	state := s.revoked.Load()
+	if a.looked.Load() == state {
+		return nil
+	}
+	if s.cfg.Revoked.Revoked(a.Grant) {
+		return errRevoked
+	}
+	a.looked.Store(state)
+	return nil
+}
+
+// noteRevoked tells the operator that a token which was revoked ends a connection.
+func (c *conn) noteRevoked(a *access, why error) {
+	if why == errRevoked {
+		c.srv.metrics.revoked.Inc()
+		c.log.Info("token revoked: the connection is closed", "sub", a.Subject, "jti", a.ID)
+	}
+}
 
 // unauthorized is all that is told to whoever has given no valid token, or none.
 func unauthorized(given bool) *protocol.Error {
@@ -120,10 +161,22 @@ func unauthorized(given bool) *protocol.Error {
 	return protocol.Errorf(protocol.Unauthorized, "the token is not valid, or not any more: get a fresh one")
 }
 
+// canVerify is nil, or why no token can be verified yet.
+func (s *Server) canVerify() error {
+	if v, ok := s.cfg.Auth.(interface{ Ready() error }); ok {
+		return v.Ready()
+	}
+	return nil
+}
+
 // authorize finds what a request may do by its header Authorization.
 func (s *Server) authorize(c *fiber.Ctx) (*access, *protocol.Error) {
 	if s.cfg.Auth == nil {
 		return nil, nil
+	}
+	if err := s.canVerify(); err != nil {
+		c.Set(fiber.HeaderRetryAfter, "2")
+		return nil, protocol.Errorf(protocol.Unavailable, "this bridge cannot verify tokens yet: try again in a moment")
 	}
 	scheme, token, _ := strings.Cut(strings.TrimSpace(c.Get(fiber.HeaderAuthorization)), " ")
 	if token = strings.TrimSpace(token); !strings.EqualFold(scheme, "Bearer") {

@@ -70,6 +70,9 @@ func (s *Server) getEvents(c *fiber.Ctx) error {
 	if perr != nil {
 		return perr
 	}
+	if s.over(who, time.Now()) != nil { // while it was read
+		return unauthorized(true)
+	}
 	if !s.pages.untaken.take(int64(len(text))) {
 		s.refuse(overPages, s.visitor(c).remote)
 		c.Set(fiber.HeaderRetryAfter, retrySeconds(refusalRetry))

@@ -20,9 +20,10 @@ type metrics struct {
 	published     prometheus.Counter
 	publishFailed prometheus.Counter
 	publishTime   prometheus.Histogram
+	revoked       prometheus.Counter
 }
 
-func newMetrics(reg prometheus.Registerer, log *replay.Log) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, log *replay.Log, list Revocations) (*metrics, error) {
 	m := &metrics{
 		connections:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "livebridge_connections", Help: "Open connections."}, []string{"kind"}),
 		opened:        prometheus.NewCounterVec(prometheus.CounterOpts{Name: "livebridge_connections_opened_total", Help: "Connections since the start."}, []string{"kind"}),
@@ -36,6 +37,7 @@ func newMetrics(reg prometheus.Registerer, log *replay.Log) (*metrics, error) {
 			Name: "livebridge_publish_seconds", Help: "Time from a publish request to JetStream's acknowledgement.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
 		}),
+		revoked: prometheus.NewCounter(prometheus.CounterOpts{Name: "livebridge_revoked_connections_total", Help: "Connections that ended because their token was revoked."}),
 	}
 	for _, kind := range []string{"ws", "sse"} {
 		m.connections.WithLabelValues(kind)
@@ -44,12 +46,22 @@ func newMetrics(reg prometheus.Registerer, log *replay.Log) (*metrics, error) {
 	for _, why := range reasons {
 		m.refusals.WithLabelValues(string(why))
 	}
-	for _, c := range []prometheus.Collector{m.connections, m.opened, m.closes, m.errors, m.limited, m.refusals, m.published, m.publishFailed, m.publishTime, logCollector{log}} {
+	for _, c := range []prometheus.Collector{m.connections, m.opened, m.closes, m.errors, m.limited, m.refusals, m.published, m.publishFailed, m.publishTime, m.revoked, held(list), logCollector{log}} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
 	}
 	return m, nil
+}
+
+// held counts the list of revocations, which may be nil.
+func held(list Revocations) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "livebridge_revocations", Help: "Entries in the list of revoked tokens."}, func() float64 {
+		if list == nil {
+			return 0
+		}
+		return float64(list.Len())
+	})
 }
 
 func (m *metrics) closed(code protocol.CloseCode) {

@@ -158,13 +158,13 @@ func (o *outbox) close(code protocol.CloseCode) {
 }
 
 // expire ends the connection with its token: what still waits for a slow peer is dropped. A peer that has taken everything is told the
-// text first, if there is one.
-func (o *outbox) expire(text []byte) {
+// text first, if there is one. Only the first call counts, and returns true.
+func (o *outbox) expire(text []byte) bool {
 	o.mu.Lock()
 	switch {
 	case o.closing:
 		o.mu.Unlock()
-		return
+		return false
 	case text != nil && o.bytes == 0:
 		o.add(item{text: &text})
 		o.control.close, o.control.code = true, protocol.CloseUnauthorized
@@ -179,6 +179,7 @@ func (o *outbox) expire(text []byte) {
 	if start {
 		o.conn.shard.add(o)
 	}
+	return true
 }
 
 // ending says whether the connection is being closed.

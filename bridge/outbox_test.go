@@ -29,7 +29,7 @@ func bare(t testing.TB, outbox int) *Server {
 	t.Helper()
 	s := &Server{cfg: Config{Outbox: outbox}.withDefaults(), log: slog.New(slog.DiscardHandler), conns: make(map[*conn]struct{}), stop: make(chan struct{})}
 	var err error
-	if s.metrics, err = newMetrics(unregistered{}, nil); err != nil {
+	if s.metrics, err = newMetrics(unregistered{}, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {

@@ -7,14 +7,22 @@ import (
 	"time"
 )
 
-// Ready returns nil while the bridge can do its work, and otherwise why it cannot: it drains, does not follow the stream, or the stream
-// stores nothing. It may be called at any time.
+// Ready returns nil while the bridge can do its work, and otherwise why it cannot: it drains, does not follow the stream, cannot verify
+// tokens or does not know which are revoked, or the stream stores nothing. It may be called at any time.
 func (s *Server) Ready() error {
 	if s.isDraining() {
 		return errors.New("the bridge is draining")
 	}
 	if err := s.cfg.Log.Ready(); err != nil {
 		return err
+	}
+	if err := s.canVerify(); err != nil {
+		return err
+	}
+	if s.cfg.Revoked != nil {
+		if err := s.cfg.Revoked.Ready(); err != nil {
+			return err
+		}
 	}
 	if s.cfg.Health != nil {
 		if err := s.cfg.Health(); err != nil {

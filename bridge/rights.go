@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"slices"
+	"time"
 
 	"github.com/livebridge/livebridge/protocol"
 )
@@ -26,6 +27,17 @@ func (s *session) admit(token string) (*access, error) {
 	return nil, closing{code: protocol.CloseUnauthorized}
 }
 
+// endWith ends the session with its token. It is called by the server.
+func (s *session) endWith(who *access, why error) {
+	var text []byte
+	if why == errRevoked { // the client could not know, unlike of an end that the token says itself
+		text = protocol.AppendError(nil, unauthorized(true))
+	}
+	if s.out.expire(text) {
+		s.noteRevoked(who, why)
+	}
+}
+
 // renew puts a fresh token in the place of the present one. What it does not cover any more ends; from the answer on, nothing is delivered
 // that it does not allow.
 func (s *session) renew(token string) error {
@@ -36,9 +48,11 @@ func (s *session) renew(token string) error {
 	if err != nil {
 		return err
 	}
-	if a.Subject != s.rights.Load().Subject {
+	old := s.rights.Load()
+	if a.Subject != old.Subject {
 		return s.tell("", "", protocol.Errorf(protocol.Forbidden, "the fresh token is another user's: the connection keeps the one it has; open another for that user"))
 	}
+	a.replaces(old, time.Now())
 	s.rights.Store(a)
 	s.forgetFailed()
 	var ended [][]byte
@@ -52,6 +66,15 @@ func (s *session) renew(token string) error {
 	s.sayConnected(ended)
 	s.log.Debug("token renewed", "ended", len(ended)/2)
 	return nil
+}
+
+// replaces makes a fresh token end the replays that go further back than it allows. Replays began with a right to what they read, and one
+// that allows as much as before lets them go on, however long they take.
+func (a *access) replaces(old *access, now time.Time) {
+	a.first = old.first
+	if a.History >= 0 && (old.History < 0 || a.History < old.History) {
+		a.first = max(a.first, a.NotBefore(now).UnixNano())
+	}
 }
 
 // uncovered are the names of the subscriptions that ask for more than is allowed.

@@ -204,6 +204,9 @@ func (s *Server) handshake(c *fiber.Ctx) error {
 	case s.isDraining():
 		c.Set(fiber.HeaderRetryAfter, "1")
 		return fiber.NewError(fiber.StatusServiceUnavailable, "this bridge goes away: connect again")
+	case s.canVerify() != nil:
+		c.Set(fiber.HeaderRetryAfter, "2")
+		return fiber.NewError(fiber.StatusServiceUnavailable, "this bridge cannot verify tokens yet: connect again in a moment")
 	}
 	if err := s.turnedAway(who.from, "", true); err != nil {
 		return err

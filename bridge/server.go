@@ -50,6 +50,8 @@ type Config struct {
 	// Auth verifies tokens, without which nobody may do anything; nil = everybody may do everything. /metrics is left to
 	// [Server.AdminHandler] with it, and the console cannot connect, which has no place for a token.
 	Auth TokenVerifier
+	// Revoked are tokens that do not count any more, whatever Auth says; nil = there are none. Their connections end with 4401.
+	Revoked Revocations
 
 	// Origins are the web pages that may use the bridge besides those that it serves itself: https://admin.example.com,
 	// https://*.example.com, or * for all.
@@ -123,6 +125,7 @@ type Server struct {
 	console    *console  // nil = off
 	tickets    tickets
 	storing    storing
+	revoked    atomic.Uint64 // how often the list of revocations has changed, counted from 1
 	ctx        context.Context
 	cancel     context.CancelFunc
 
@@ -160,7 +163,7 @@ func New(cfg Config) (*Server, error) {
 	if s.origins, err = newOrigins(cfg.Origins, cfg.LoopbackOrigins); err != nil {
 		return nil, err
 	}
-	if s.metrics, err = newMetrics(cfg.Registry, cfg.Log); err != nil {
+	if s.metrics, err = newMetrics(cfg.Registry, cfg.Log, cfg.Revoked); err != nil {
 		return nil, err
 	}
 	if cfg.Console {
@@ -168,6 +171,7 @@ func New(cfg Config) (*Server, error) {
 			return nil, err
 		}
 	}
+	s.revoked.Store(1)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for range runtime.GOMAXPROCS(0) {
 		sh := newShard(s)
@@ -297,7 +301,7 @@ func (s *Server) isDraining() bool {
 	return s.draining
 }
 
-// ticks looks after all connections every so often, so that none needs a timer of its own.
+// ticks looks after all connections every so often, so that none needs a timer of its own, and when tokens have been revoked.
 func (s *Server) ticks() {
 	every := min(max(s.cfg.Ping/8, 10*time.Millisecond), time.Second)
 	if s.cfg.Auth != nil {
@@ -305,24 +309,31 @@ func (s *Server) ticks() {
 	}
 	t := time.NewTicker(every)
 	defer t.Stop()
+	var changed <-chan struct{}
+	if s.cfg.Revoked != nil {
+		changed = s.cfg.Revoked.Changed()
+	}
 	var list []*conn
 	for {
 		select {
-		case now := <-t.C:
-			s.mu.Lock()
-			list = s.list(list[:0])
-			s.mu.Unlock()
-			for _, c := range list {
-				if c.out.overdue(now) {
-					c.cut()
-				} else {
-					c.user.tick(now)
-				}
-			}
-			clear(list)
+		case <-t.C:
+		case <-changed:
+			s.revoked.Add(1)
 		case <-s.stop:
 			return
 		}
+		now := time.Now()
+		s.mu.Lock()
+		list = s.list(list[:0])
+		s.mu.Unlock()
+		for _, c := range list {
+			if c.out.overdue(now) {
+				c.cut()
+			} else {
+				c.user.tick(now)
+			}
+		}
+		clear(list)
 	}
 }
 

@@ -404,9 +404,11 @@ func (s *session) forgetFailed() {
 func (s *session) tick(now time.Time) {
 	ping := s.srv.cfg.Ping
 	read, wrote := time.Unix(0, s.lastRead.Load()), time.Unix(0, s.out.lastWrite.Load())
+	who := s.rights.Load()
+	over := s.srv.over(who, now)
 	switch {
-	case s.rights.Load().over(now):
-		s.out.expire(nil)
+	case over != nil:
+		s.endWith(who, over)
 		return
 	case !s.connected.Load() && now.Sub(s.opened) > s.srv.cfg.ConnectTimeout:
 		if !s.out.ending() {

@@ -155,8 +155,10 @@ func (st *sse) notice(_ *subscription, n replay.Notice) []byte {
 
 // tick ends the stream with its token, and sends a comment after some silence, with the cursor up to which everything has been told.
 func (st *sse) tick(now time.Time) {
-	if st.query.who.over(now) {
-		st.out.expire(fmt.Appendf(nil, "event: error\ndata: %s\n\n", protocol.AppendErrorBody(nil, unauthorized(true))))
+	if over := st.srv.over(st.query.who, now); over != nil {
+		if st.out.expire(fmt.Appendf(nil, "event: error\ndata: %s\n\n", protocol.AppendErrorBody(nil, unauthorized(true)))) {
+			st.noteRevoked(st.query.who, over)
+		}
 		return
 	}
 	if now.Sub(time.Unix(0, st.out.lastWrite.Load())) < st.srv.cfg.Ping {

@@ -108,21 +108,39 @@ func (s *subscription) Replayed(events []*replay.Event) {
 		o.mu.Unlock()
 		return
 	}
-	var shows func(string) bool
-	if s.rights != nil {
-		shows = s.rights.Load().shows // these events may have been read before the token changed
-	}
 	for _, e := range events {
-		if shows != nil && !shows(e.Subject) {
-			continue
+		if s.rights != nil { // the event may have been read before the token changed
+			who := s.rights.Load()
+			if e.Stored < who.first {
+				s.over = true
+				break
+			}
+			if who.shows != nil && !who.shows(e.Subject) {
+				continue
+			}
 		}
 		o.add(item{text: &e.Frame, sub: s})
 	}
-	start := o.begin()
+	over, start := s.over, o.begin()
 	o.mu.Unlock()
 	if start {
 		s.conn.shard.add(o)
 	}
+	if over {
+		s.cutShort()
+	}
+}
+
+// cutShort tells the client that its replay is older than a fresh token allows. What follows would have a gap before it, so the
+// subscription ends.
+func (s *subscription) cutShort() {
+	e := protocol.Errorf(protocol.Forbidden, "the token allows to replay the last %s, and this replay began before: subscribe again", s.rights.Load().History)
+	e.Sub = s.name
+	s.conn.srv.metrics.refused(e.Code)
+	s.conn.out.text(protocol.AppendError(nil, e))
+	s.conn.out.text(protocol.AppendUnsubscribed(nil, s.name))
+	s.settle()
+	s.done(s)
 }
 
 // Wait implements [replay.Sink].

@@ -117,9 +117,10 @@ func (s *Server) authorizeStream(c *fiber.Ctx) (*access, *protocol.Error) {
 	if s.cfg.Auth == nil || text == "" {
 		return s.authorize(c)
 	}
-	if a := s.tickets.use(text, time.Now()); a != nil {
+	now := time.Now()
+	if a := s.tickets.use(text, now); a != nil && s.over(a, now) == nil {
 		return a, nil
 	}
 	c.Set(fiber.HeaderWWWAuthenticate, "Bearer")
-	return nil, protocol.Errorf(protocol.Unauthorized, "the ticket has been used, is older than %d seconds, or is of another bridge: get a fresh one", int(ticketLife.Seconds()))
+	return nil, protocol.Errorf(protocol.Unauthorized, "the ticket has been used, is older than %d seconds, is of another bridge, or its token counts no more: get a fresh one", int(ticketLife.Seconds()))
 }
