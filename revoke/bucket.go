@@ -10,8 +10,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
+// MaxBytes is how large a bucket may become that [Open] makes: a hundred thousand entries. Beyond, revoking fails, and nothing is forgotten.
+const MaxBytes = 32 << 20
+
 const (
-	mostBytes = 32 << 20         // of the bucket: a hundred thousand entries; beyond, revoking fails
 	mostValue = 1 << 10          // bytes of one value
 	markers   = 10 * time.Minute // how long the sign stays that an entry is gone
 )
@@ -32,7 +34,7 @@ func (l *List) create(ctx context.Context) error {
 	}
 	_, err := l.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
 		Bucket: l.cfg.Bucket, Description: "Tokens that do not count any more, kept by Livebridge",
-		MaxValueSize: mostValue, MaxBytes: mostBytes, Storage: jetstream.FileStorage, Replicas: max(l.cfg.Replicas, 1), LimitMarkerTTL: markers,
+		MaxValueSize: mostValue, MaxBytes: MaxBytes, Storage: jetstream.FileStorage, Replicas: max(l.cfg.Replicas, 1), LimitMarkerTTL: markers,
 	})
 	if errors.Is(err, jetstream.ErrBucketExists) {
 		return nil // another bridge was faster
@@ -71,6 +73,8 @@ func (l *List) explain(err error) error {
 				"Or do without revocation: --revocation-bucket off", stream))
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount), errors.Is(err, nats.ErrNoResponders):
 		return problem("JetStream does not answer on this NATS server", "enable it: a jetstream { store_dir: … } block in its configuration, or for this account")
+	case errors.Is(err, jetstream.ErrBucketNotFound):
+		return problem("there is none of that name on this NATS server", noBucket)
 	case errors.Is(err, jetstream.ErrInvalidBucketName):
 		return problem("that is not the name of a bucket", "a bucket's name has A-Z a-z 0-9 - _ alone")
 	}
@@ -108,6 +112,8 @@ func Put(ctx context.Context, nc *nats.Conn, bucket string, list ...Entry) error
 	return nil
 }
 
+const noBucket = "start a bridge that asks for tokens, which creates it, or name its --revocation-bucket"
+
 func putError(bucket string, err error) error {
 	problem := func(p, hint string) error { return &BucketError{Bucket: bucket, Problem: p, Hint: hint} }
 	var api *jetstream.APIError
@@ -121,7 +127,7 @@ func putError(bucket string, err error) error {
 	}
 	switch {
 	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
-		return problem("there is none of that name on this NATS server: nothing was revoked", "start a bridge that asks for tokens, which creates it, or name its --revocation-bucket")
+		return problem("there is none of that name on this NATS server: nothing was revoked", noBucket)
 	case errors.Is(err, nats.ErrPermissionViolation), errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
 		return problem("NATS did not acknowledge: it is not known whether the token is revoked", "revoke again; this NATS user needs the right to publish to $KV."+bucket+".> and to subscribe to _INBOX.>")
 	}

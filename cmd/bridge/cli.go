@@ -9,7 +9,7 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" default:"withargs" help:"Run the bridge, with NATS inside or connected to yours. The default."`
 	Publish publishCmd `cmd:"" help:"Publish one event, and wait until it is stored."`
 	Tail    tailCmd    `cmd:"" help:"Show events: live, and those of the past."`
-	Token   tokenCmd   `cmd:"" help:"Make a token for development, or look into one."`
+	Token   tokenCmd   `cmd:"" help:"Make a token for development, look into one, or revoke it."`
 	Version versionCmd `cmd:"" help:"Show the version of the bridge and of what it is made of."`
 }
 
@@ -156,10 +156,12 @@ Events about no particular record match whatever the id. The flags of the connec
 Exit status: 0 when stopped or done, 1 when something failed or, with --no-follow, events are missing, 2 for wrong usage.`
 }
 
-// tokenCmd makes tokens, and looks into them.
+// tokenCmd makes tokens, looks into them, and revokes them.
 type tokenCmd struct {
 	Mint    mintCmd    `cmd:"" default:"withargs" help:"Make a token and print it. The default."`
 	Inspect inspectCmd `cmd:"" help:"Show what a token says, and with a secret or key whether it is accepted."`
+	Revoke  revokeCmd  `cmd:"" help:"Make a token, or all of a user's, count no more, on all bridges."`
+	Revoked revokedCmd `cmd:"" help:"List what has been revoked."`
 }
 
 // mintCmd makes a token.
@@ -201,6 +203,49 @@ func (*inspectCmd) Help() string {
     bridge token inspect --secret-file jwt.secret < token.txt
 
 Exit status: 0 shown, and accepted where that was to be checked; 1 not accepted; 2 for wrong usage.`
+}
+
+// bucketClient is what the commands about the list of revoked tokens have in common.
+type bucketClient struct {
+	NATSURL          string `name:"nats-url" group:"NATS connection:" default:"nats://127.0.0.1:4222" placeholder:"nats://127.0.0.1:4222" help:"The NATS server: that inside the bridge, or your own."`
+	RevocationBucket string `group:"NATS connection:" default:"LIVE_REVOKED" placeholder:"LIVE_REVOKED" help:"The bucket that the bridges are given with --revocation-bucket."`
+	natsFlags
+}
+
+// revokeCmd revokes tokens.
+type revokeCmd struct {
+	JTI    []string `name:"jti" once:"" sep:"none" group:"Tokens:" placeholder:"TEXT" help:"A token, by its claim jti. It may be given several times, as may --sub."`
+	Sub    []string `once:"" sep:"none" group:"Tokens:" placeholder:"TEXT" help:"A user, by the claim sub: all tokens that were issued (iat) up to now, and those that do not say when. The user may log in again."`
+	Before string   `once:"" group:"Tokens:" placeholder:"RFC3339" help:"With --sub: tokens that were issued before this time, in place of now."`
+	Keep   span     `once:"" group:"Tokens:" default:"30d" placeholder:"30d" help:"How long it is kept in mind: as long as the longest-lived of these tokens has left. 0s = for ever."`
+
+	bucketClient
+}
+
+// Help implements [kong.HelpProvider].
+func (*revokeCmd) Help() string {
+	return `Within a second the tokens count on no bridge any more, and their connections are closed. It prints what is revoked once NATS has stored it.
+
+    bridge token revoke --jti 7f3a
+    bridge token revoke --sub alice
+
+It needs the right to publish on $KV.LIVE_REVOKED.> alone. docs/security.md says how a backend does the same without this program. To take it back, delete the entry: nats kv del LIVE_REVOKED jti.N2YzYQ
+
+Exit status: 0 revoked, 1 not revoked or not known to be, 2 for wrong usage.`
+}
+
+// revokedCmd lists what has been revoked.
+type revokedCmd struct {
+	bucketClient
+}
+
+// Help implements [kong.HelpProvider].
+func (*revokedCmd) Help() string {
+	return `One entry a line: what it is about, and how long it is kept.
+
+    bridge token revoked --nats-url nats://nats:4222
+
+Exit status: 0 listed, 1 when the list could not be read, 2 for wrong usage.`
 }
 
 // versionCmd shows the version.

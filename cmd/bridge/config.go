@@ -10,7 +10,7 @@ import (
 
 // check refuses settings that are wrong by themselves or contradict each other, before anything is started.
 func (c *serveCmd) check(set sources) error {
-	for _, check := range []func(sources) error{c.checkNATS, c.tokenFlags.check, c.checkConsole, c.checkAddresses, c.checkTLS, c.checkStream, c.checkLimits} {
+	for _, check := range []func(sources) error{c.checkNATS, c.tokenFlags.check, c.checkAddresses, c.checkTLS, c.checkStream, c.checkLimits} {
 		if err := check(set); err != nil {
 			return err
 		}
@@ -87,15 +87,6 @@ func pair(set sources, flag, value, other, otherValue string) error {
 		return usage("give --"+other+" too", "%s is given without --%s", name(set, flag), other)
 	case value == "" && otherValue != "":
 		return usage("give --"+flag+" too", "%s is given without --%s", name(set, other), flag)
-	}
-	return nil
-}
-
-// checkConsole refuses a page that could not connect.
-func (c *serveCmd) checkConsole(set sources) error {
-	if how, given := set["console"]; given && c.Console && c.asked() {
-		return usage("leave out "+how+": the console has no place for a token; bridge tail shows events",
-			"%s and tokens contradict each other", how)
 	}
 	return nil
 }

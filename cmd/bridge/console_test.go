@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -15,6 +17,9 @@ func TestConsole(t *testing.T) {
 		{"--no-console", false},
 		{"--listen 0.0.0.0:0 --insecure", false},
 		{"--listen 0.0.0.0:0 --insecure --console", true},
+		{"--jwt-secret-file " + newSecret(t), false},
+		{"--console --jwt-secret-file " + newSecret(t), true},
+		{"--console --listen 0.0.0.0:0 --jwt-secret-file " + newSecret(t), true},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			r := serve(t, strings.Fields(c.args)...)

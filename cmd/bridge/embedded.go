@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/livebridge/livebridge"
+	"github.com/livebridge/livebridge/revoke"
 )
 
 // embedded is the NATS server inside the bridge.
@@ -31,7 +32,7 @@ func (c *serveCmd) configure(log *slog.Logger, set sources) (*embedded, error) {
 	var err error
 	if c.NATSConfig == "" {
 		err = e.opts.ProcessConfigString(livebridge.NATSConf)
-		e.opts.JetStreamMaxStore = max(e.opts.JetStreamMaxStore, int64(c.MaxBytes))
+		e.opts.JetStreamMaxStore = max(e.opts.JetStreamMaxStore, int64(c.MaxBytes)+revoke.MaxBytes)
 	} else {
 		err = e.opts.ProcessConfigFile(c.NATSConfig)
 	}

@@ -77,6 +77,10 @@ func (p *program) parse(args []string) (command, error) {
 		return &c.Token.Mint, nil
 	case "token inspect":
 		return &c.Token.Inspect, nil
+	case "token revoke":
+		return &c.Token.Revoke, nil
+	case "token revoked":
+		return &c.Token.Revoked, nil
 	case "version":
 		return &c.Version, nil
 	default:

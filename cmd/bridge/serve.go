@@ -28,6 +28,8 @@ func (c *serveCmd) run(ctx context.Context, p *program) error {
 		return err
 	}
 	log := newLogger(p.stderr, c.LogLevel, c.LogFormat)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // what looks after the keys ends with the bridge
 	verifier, err := c.verifier(ctx, log, p.set)
 	if err != nil {
 		return stopped(ctx, err)
@@ -47,7 +49,12 @@ func (c *serveCmd) run(ctx context.Context, p *program) error {
 		return stopped(ctx, err)
 	}
 	defer events.Close()
-	srv, err := c.server(n, events, verifier, l.cert, log, p.set)
+	revoked, end, err := c.revocations(ctx, n, log)
+	if err != nil {
+		return stopped(ctx, err)
+	}
+	defer end()
+	srv, err := c.server(n, events, verifier, revoked, l.cert, log, p.set)
 	if err != nil {
 		return err
 	}
@@ -203,7 +210,7 @@ func streamProblem(err error) error {
 }
 
 // server makes the bridge proper.
-func (c *serveCmd) server(n *natsSide, events *replay.Log, verifier bridge.TokenVerifier, cert *certificate, log *slog.Logger, set sources) (*bridge.Server, error) {
+func (c *serveCmd) server(n *natsSide, events *replay.Log, verifier bridge.TokenVerifier, revoked bridge.Revocations, cert *certificate, log *slog.Logger, set sources) (*bridge.Server, error) {
 	publisher, err := publish.New(n.nc, publish.Options{Stream: c.Stream})
 	if err != nil {
 		return nil, err
@@ -222,7 +229,7 @@ func (c *serveCmd) server(n *natsSide, events *replay.Log, verifier bridge.Token
 		Outbox: int(c.MaxOutbox),
 		Body:   max(16<<20, 2*int(c.MaxPayload)),
 		Ping:   time.Duration(c.Ping), ConnectTimeout: time.Duration(c.ConnectTimeout), RequestTimeout: time.Duration(c.RequestTimeout),
-		Auth: verifier, Origins: c.Origins, LoopbackOrigins: c.Listen.loopback() && len(c.Origins) == 0,
+		Auth: verifier, Revoked: revoked, Origins: c.Origins, LoopbackOrigins: c.Listen.loopback() && len(c.Origins) == 0,
 		PrivateMetrics: !c.AdminListen.isZero(), Health: n.health(),
 		Console: c.console(set), ConsoleNATS: n.url,
 	})

@@ -14,24 +14,28 @@ import (
 
 // tokenFlags say which tokens the bridge accepts. Without a secret, a key or a key set it asks for none.
 type tokenFlags struct {
-	JWTSecretFile string `name:"jwt-secret-file" group:"Tokens:" placeholder:"FILE" help:"Ask for tokens signed with HS256 and the secret in this file, 32 bytes or more, which nobody else may read."`
-	JWTKeyFile    string `name:"jwt-key-file" group:"Tokens:" placeholder:"FILE" help:"Ask for tokens signed with the private key of this public key or certificate (PEM): RSA, EC or Ed25519."`
-	JWKSURL       string `name:"jwks-url" group:"Tokens:" placeholder:"URL" help:"Ask for tokens signed with a key of this key set: https, or http on this machine. It has to be there at the start, and is fetched again by itself."`
-	JWTIssuer     string `name:"jwt-issuer" group:"Tokens:" placeholder:"TEXT" help:"What the claim iss has to be."`
-	JWTAudience   string `name:"jwt-audience" group:"Tokens:" placeholder:"TEXT" help:"What the claim aud has to be, or to contain."`
+	JWTSecretFiles   []string `name:"jwt-secret-file" group:"Tokens:" placeholder:"FILE" help:"Ask for tokens signed with HS256 and the secret in this file, 32 bytes or more, which nobody else may read. With several files any of their secrets counts. They are read again when they change."`
+	JWTKeyFiles      []string `name:"jwt-key-file" group:"Tokens:" placeholder:"FILE" help:"Ask for tokens signed with the private key of this public key or certificate (PEM): RSA, EC or Ed25519. With several files any of their keys counts. They are read again when they change."`
+	JWKSURL          string   `name:"jwks-url" group:"Tokens:" placeholder:"URL" help:"Ask for tokens signed with a key of this key set: https, or http on this machine. It is fetched again by itself."`
+	JWTIssuer        string   `name:"jwt-issuer" group:"Tokens:" placeholder:"TEXT" help:"What the claim iss has to be."`
+	JWTAudience      string   `name:"jwt-audience" group:"Tokens:" placeholder:"TEXT" help:"What the claim aud has to be, or to contain."`
+	RevocationBucket string   `group:"Tokens:" default:"LIVE_REVOKED" placeholder:"LIVE_REVOKED" help:"The NATS key-value bucket of tokens that do not count any more. It is created if it is missing. off = there is none."`
 }
 
 // asked says whether the bridge asks for tokens.
 func (f *tokenFlags) asked() bool {
-	return f.JWTSecretFile != "" || f.JWTKeyFile != "" || f.JWKSURL != ""
+	return len(f.JWTSecretFiles) > 0 || len(f.JWTKeyFiles) > 0 || f.JWKSURL != ""
 }
 
 // check refuses flags that contradict each other.
 func (f *tokenFlags) check(set sources) error {
 	var given []string
-	for _, k := range [][2]string{{"jwt-secret-file", f.JWTSecretFile}, {"jwt-key-file", f.JWTKeyFile}, {"jwks-url", f.JWKSURL}} {
-		if k[1] != "" {
-			given = append(given, name(set, k[0]))
+	for _, k := range []struct {
+		flag string
+		set  bool
+	}{{"jwt-secret-file", len(f.JWTSecretFiles) > 0}, {"jwt-key-file", len(f.JWTKeyFiles) > 0}, {"jwks-url", f.JWKSURL != ""}} {
+		if k.set {
+			given = append(given, name(set, k.flag))
 		}
 	}
 	if len(given) > 1 {
@@ -39,34 +43,72 @@ func (f *tokenFlags) check(set sources) error {
 	}
 	for _, k := range [][2]string{{"jwt-issuer", f.JWTIssuer}, {"jwt-audience", f.JWTAudience}} {
 		if k[1] != "" && !f.asked() {
-			return usage("say how tokens are verified: --jwt-secret-file, --jwt-key-file or --jwks-url", "%s is given, but no tokens are asked for", name(set, k[0]))
+			return notAsked(set, k[0])
 		}
+	}
+	if _, given := set["revocation-bucket"]; given && !f.asked() {
+		return notAsked(set, "revocation-bucket")
 	}
 	return nil
 }
 
+func notAsked(set sources, flag string) error {
+	return usage("say how tokens are verified: --jwt-secret-file, --jwt-key-file or --jwks-url", "%s is given, but no tokens are asked for", name(set, flag))
+}
+
 // verifier is what the bridge verifies tokens with; nil = it asks for none. ctx ends what it does in the background.
 func (f *tokenFlags) verifier(ctx context.Context, log *slog.Logger, set sources) (bridge.TokenVerifier, error) {
-	if !f.asked() {
+	cfg := auth.Config{JWKS: f.JWKSURL, Issuer: f.JWTIssuer, Audience: f.JWTAudience, Logger: log}
+	switch {
+	case f.JWKSURL != "":
+		v, err := auth.New(ctx, cfg)
+		if err != nil {
+			return nil, failure("the address is that of a JWKS document", "%s: %w", name(set, "jwks-url"), err)
+		}
+		return v, nil
+	case !f.asked():
 		return nil, nil
 	}
-	cfg := auth.Config{JWKS: f.JWKSURL, Issuer: f.JWTIssuer, Audience: f.JWTAudience, Logger: log}
-	flag, hint := name(set, "jwks-url"), "the address is that of a JWKS document, and has to answer when the bridge starts"
-	var err error
-	switch {
-	case f.JWTSecretFile != "":
-		flag, hint = name(set, "jwt-secret-file")+" "+f.JWTSecretFile, "make one: openssl rand -base64 48 > jwt.secret && chmod 600 jwt.secret"
-		cfg.Secret, err = readSecret(name(set, "jwt-secret-file"), f.JWTSecretFile)
-	case f.JWTKeyFile != "":
-		flag, hint = name(set, "jwt-key-file")+" "+f.JWTKeyFile, "give the public key, as PEM: openssl pkey -in private.pem -pubout > public.pem"
-		cfg.Key, err = readFile(name(set, "jwt-key-file"), f.JWTKeyFile)
+	k := &keyFiles{log: log}
+	for _, path := range f.JWTSecretFiles {
+		k.files = append(k.files, secretFile(ctx, cfg, name(set, "jwt-secret-file"), path))
 	}
-	if err != nil {
+	for _, path := range f.JWTKeyFiles {
+		k.files = append(k.files, publicKeyFile(ctx, cfg, name(set, "jwt-key-file"), path))
+	}
+	if err := k.open(); err != nil {
 		return nil, err
 	}
+	go k.watch(ctx)
+	return k, nil
+}
+
+func secretFile(ctx context.Context, cfg auth.Config, flag, path string) *keyFile {
+	return &keyFile{path: path,
+		read: func() ([]byte, error) { return readSecret(flag, path) },
+		verifier: func(text []byte) (*auth.Verifier, error) {
+			cfg := cfg
+			cfg.Secret = text
+			return usable(ctx, cfg, flag, path, "make one: openssl rand -base64 48 > jwt.secret && chmod 600 jwt.secret")
+		},
+	}
+}
+
+func publicKeyFile(ctx context.Context, cfg auth.Config, flag, path string) *keyFile {
+	return &keyFile{path: path,
+		read: func() ([]byte, error) { return readFile(flag, path) },
+		verifier: func(text []byte) (*auth.Verifier, error) {
+			cfg := cfg
+			cfg.Key = text
+			return usable(ctx, cfg, flag, path, "give the public key, as PEM: openssl pkey -in private.pem -pubout > public.pem")
+		},
+	}
+}
+
+func usable(ctx context.Context, cfg auth.Config, flag, path, hint string) (*auth.Verifier, error) {
 	v, err := auth.New(ctx, cfg)
 	if err != nil {
-		return nil, failure(hint, "%s: %w", flag, err)
+		return nil, failure(hint, "%s %s: %w", flag, path, err)
 	}
 	return v, nil
 }
