@@ -39,8 +39,8 @@ type console struct {
 	assets  map[string][]byte
 }
 
-// newConsole makes the page. nats is the NATS address in its hints; "" = none is shown.
-func newConsole(nats string) (*console, error) {
+// newConsole makes the page. nats is the NATS address in its hints; "" = none is shown. auth gives it a field for a token.
+func newConsole(nats string, auth bool) (*console, error) {
 	c := &console{assets: make(map[string][]byte)}
 	files, err := fs.ReadDir(consoleFiles, "console")
 	if err != nil {
@@ -63,7 +63,7 @@ func newConsole(nats string) (*console, error) {
 	delete(c.assets, "index.html")
 	var out bytes.Buffer
 	// Relative, so that the page works under a path of a proxy, too.
-	if err := page.Execute(&out, map[string]string{"Assets": "console/" + c.version, "NATS": nats}); err != nil {
+	if err := page.Execute(&out, map[string]any{"Assets": "console/" + c.version, "NATS": nats, "Auth": auth}); err != nil {
 		return nil, fmt.Errorf("console: %w", err)
 	}
 	c.page = out.Bytes()

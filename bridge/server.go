@@ -48,7 +48,7 @@ type Config struct {
 	TrustedProxies []string
 
 	// Auth verifies tokens, without which nobody may do anything; nil = everybody may do everything. /metrics is left to
-	// [Server.AdminHandler] with it, and the console cannot connect, which has no place for a token.
+	// [Server.AdminHandler] with it.
 	Auth TokenVerifier
 	// Revoked are tokens that do not count any more, whatever Auth says; nil = there are none. Their connections end with 4401.
 	Revoked Revocations
@@ -59,7 +59,8 @@ type Config struct {
 	// LoopbackOrigins lets pages on this machine use the bridge, whatever their port: for trying out and for development.
 	LoopbackOrigins bool
 
-	// Console serves the console at /: a page that shows live events, replays and publishes. It may do what any client may.
+	// Console serves the console at /: a page that shows live events, replays and publishes. It may do what any client may; with Auth it
+	// asks whoever looks at it for a token.
 	Console bool
 	// ConsoleNATS is the address of NATS in the console's hints, such as nats://127.0.0.1:4222; "" = none. It is shown: no credentials.
 	ConsoleNATS string
@@ -167,7 +168,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	if cfg.Console {
-		if s.console, err = newConsole(cfg.ConsoleNATS); err != nil {
+		if s.console, err = newConsole(cfg.ConsoleNATS, cfg.Auth != nil); err != nil {
 			return nil, err
 		}
 	}

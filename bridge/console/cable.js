@@ -27,6 +27,10 @@ export function createCable() {
     get cut() {
       return cut;
     },
+    /** Sends past the client what is no business of its: a fresh token. @param {object} message */
+    send(message) {
+      if (current?.readyState == WebSocket.OPEN) current.send(JSON.stringify(message));
+    },
     pull() {
       cut = true;
       const socket = current;

@@ -9,6 +9,7 @@ import { createRate } from "./rate.js";
 import { fromHash, toHash, toSubscription } from "./settings.js";
 import { curlLine, natsLine } from "./shell.js";
 import { createSubscriptionForm } from "./subscription.js";
+import { createTokenForm } from "./token.js";
 import { CAP, createTable, shownText } from "./table.js";
 import { createTheme } from "./theme.js";
 
@@ -22,7 +23,22 @@ const PASSING = ["rate_limited", "unavailable", "internal", "failed"]; // after 
 
 let settings = fromHash(location.hash);
 const cable = createCable();
-const client = createClient({ url: "v1/ws", WebSocket: cable.WebSocket, linger: 0 });
+const tokens = createTokenForm({
+  fresh(token) {
+    if (client.state == "closed") subscribe(); // refused for good
+    else cable.send({ op: "token", token });
+  },
+  other() {
+    client.close();
+    subscribe();
+  },
+  forget() {
+    client.close();
+    subscribe();
+  },
+  changed: () => showNumbers(),
+});
+const client = createClient({ url: "v1/ws", WebSocket: cable.WebSocket, linger: 0, getToken: tokens.asked ? tokens.get : undefined });
 const rate = createRate();
 const table = createTable({ replay: replayAfter, again: (e) => publisher.fill(e) }, showNumbers);
 const publisher = createPublisher(client, () => settings);
@@ -107,6 +123,7 @@ client.on("state", (/** @type {string} */ state) => {
 });
 client.on("error", (/** @type {{ code: string, message: string }} */ { code, message }) => {
   if (code == "failed" && cable.cut) return; // the cable says so itself
+  if (code == "unauthorized" && tokens.asked && client.state != "closed") return; // the form for the token says so
   const final = client.state == "closed" || (pending && !PASSING.includes(code));
   notice("error", final ? "Refused" : "Error", `${message} (${code})`);
   if (!final) return;
@@ -139,17 +156,19 @@ function showNumbers() {
       ? ["The bridge refused this subscription", refusal]
       : paused
         ? ["Paused", "What comes is kept, and shown when you resume."]
-        : ["Waiting for events", "Nothing has come yet. Publish an event with the button above, or from a shell:"];
+        : tokens.waits
+          ? ["Waiting for a token", "This bridge asks for one. For development, bridge token makes it."]
+          : ["Waiting for events", "Nothing has come yet. Publish an event with the button above, or from a shell:"];
   $("empty-title").textContent = title;
   $("empty-text").textContent = text;
-  $("hints").hidden = numbers.all > 0 || refusal != "" || paused;
+  $("hints").hidden = numbers.all > 0 || refusal != "" || paused || tokens.waits;
 }
 
 function showHints() {
   const { resource, types, ids } = settings;
   const sample = { resource: resource || "products", type: types[0] ?? "updated", id: ids[0] ?? "42", payload: { price: 10 } };
   const server = /** @type {HTMLMetaElement} */ (document.querySelector("meta[name=livebridge-nats]")).content;
-  $("hint-curl").textContent = curlLine(location.href.replace(/[#?].*$/, "").replace(/\/$/, ""), sample);
+  $("hint-curl").textContent = curlLine(location.href.replace(/[#?].*$/, "").replace(/\/$/, ""), sample, tokens.asked);
   $("hint-nats").textContent = natsLine(server, sample);
 }
 

@@ -19,9 +19,9 @@ const quote = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replace
 
 /** @typedef {{ resource: string, type: string, id: string, payload: unknown }} Sample */
 
-/** @param {string} origin of the bridge @param {Sample} event */
-export const curlLine = (origin, event) =>
-  `curl ${quote(origin + "/v1/events")} -H 'Content-Type: application/json' -d ${quote(JSON.stringify(event))}`;
+/** @param {string} origin of the bridge @param {Sample} event @param {boolean} token whether it asks for one */
+export const curlLine = (origin, event, token) =>
+  `curl ${quote(origin + "/v1/events")} ${token ? '-H "Authorization: Bearer $TOKEN" ' : ""}-H 'Content-Type: application/json' -d ${quote(JSON.stringify(event))}`;
 
 /** @param {string} server "" = that of the nats program's own settings @param {Sample} event */
 export const natsLine = (server, { resource, type, id, payload }) =>
