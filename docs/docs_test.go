@@ -43,7 +43,7 @@ func TestConfiguration(t *testing.T) {
 }
 
 // placeholders are what the help shows in place of a default where there is none.
-var placeholders = []string{"FILE", "URL", "ORIGIN,...", "HOST:PORT", "TEXT", "NETWORK,..."}
+var placeholders = []string{"FILE", "FILE,...", "URL", "ORIGIN,...", "HOST:PORT", "TEXT", "NETWORK,..."}
 
 // flags compares the tables with the help: flags, variables and defaults.
 func flags(t *testing.T, bin, page string) {
