@@ -48,6 +48,7 @@ export function createTokenForm({ fresh, other, forget, changed }) {
   const use = () => {
     const given = field.value.trim().replace(/^Bearer\s+/i, "");
     if (!read(given)) return fault("not a token: it has three parts with dots between them, as bridge token prints it");
+    fault("");
     const before = token;
     field.value = "";
     token = given;

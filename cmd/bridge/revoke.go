@@ -136,7 +136,7 @@ func show(p *program, list []revoke.Entry) error {
 		return before + t.UTC().Format(time.RFC3339)
 	}
 	for _, e := range list {
-		until := stamp("until ", e.Until, "for ever")
+		until := stamp("until ", e.Until, "until it is deleted")
 		if e.ID != "" {
 			_, _ = fmt.Fprintf(w, "jti\t%s\tthe token\tkept %s\n", word(e.ID), until)
 		} else {
