@@ -46,8 +46,8 @@ type keySet struct {
 	running chan struct{} // closed when the fetch that is running has ended; nil = none is
 }
 
-// openKeySet fetches the set, and goes on fetching it until ctx ends. It is an error only where the address can be none: a login service
-// that is away must not keep a bridge from starting with it.
+// openKeySet fetches the set, and goes on fetching it until ctx ends. It is an error where there is an answer, and it is no key set: then the
+// address is wrong. A login service that is away must not keep a bridge from starting with it.
 func openKeySet(ctx context.Context, address string, log *slog.Logger) (*keySet, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Hostname() == "" {
@@ -70,7 +70,9 @@ func openKeySet(ctx context.Context, address string, log *slog.Logger) (*keySet,
 				DisableKeepAlives:      true, // there are minutes between two fetches
 				MaxResponseHeaderBytes: jwksBytes,
 			},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return errors.New("a key set may not redirect") },
+			CheckRedirect: func(*http.Request, []*http.Request) error {
+				return wrongAnswer{errors.New("a key set may not redirect")}
+			},
 		},
 		keys:  jwkset.NewMemoryStorage(),
 		began: time.Now(),
@@ -81,7 +83,8 @@ func openKeySet(ctx context.Context, address string, log *slog.Logger) (*keySet,
 	}
 	s.lookup = set.Keyfunc
 	if s.missing = s.fetch(ctx); s.missing != nil {
-		if ctx.Err() != nil {
+		var wrong wrongAnswer
+		if ctx.Err() != nil || errors.As(s.missing, &wrong) {
 			return nil, fmt.Errorf("fetch key set %s: %w", u.Redacted(), s.missing)
 		}
 		s.log.Error("key set not fetched: no token is accepted until it is", "error", s.missing, "again_in", jwksRetry.String())
@@ -89,6 +92,9 @@ func openKeySet(ctx context.Context, address string, log *slog.Logger) (*keySet,
 	go s.run()
 	return s, nil
 }
+
+// A wrongAnswer is one that does not become right by waiting.
+type wrongAnswer struct{ error }
 
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
@@ -213,19 +219,22 @@ func (s *keySet) fetch(ctx context.Context) error {
 		return err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("status %d", resp.StatusCode)
+	switch code := resp.StatusCode; {
+	case code >= 500, code == http.StatusTooManyRequests:
+		return fmt.Errorf("status %d", code)
+	case code != http.StatusOK:
+		return wrongAnswer{fmt.Errorf("status %d", code)}
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, jwksBytes+1))
 	if err != nil {
 		return err
 	}
 	if len(body) > jwksBytes {
-		return fmt.Errorf("more than %d bytes", jwksBytes)
+		return wrongAnswer{fmt.Errorf("more than %d bytes", jwksBytes)}
 	}
 	keys, err := parseKeySet(body)
 	if err != nil {
-		return err
+		return wrongAnswer{err}
 	}
 	return s.keys.KeyReplaceAll(ctx, keys)
 }

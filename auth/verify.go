@@ -41,8 +41,8 @@ type Verifier struct {
 	ready  func() error
 }
 
-// New makes a verifier. A key set is fetched before New returns; if that fails, no token is accepted until it has been fetched, which is
-// tried every two seconds, and [Verifier.Ready] says so. ctx ends what the verifier does in the background, which is to fetch the key set
+// New makes a verifier. A key set is fetched before New returns, and it is an error if the answer is none. If there is no answer, or one of
+// a server in trouble, no token is accepted until there is, which is tried every two seconds, and [Verifier.Ready] says so. ctx ends what the verifier does in the background, which is to fetch the key set
 // again.
 func New(ctx context.Context, cfg Config) (*Verifier, error) {
 	keys, algorithms, ready, err := cfg.keys(ctx)
