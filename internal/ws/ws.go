@@ -100,6 +100,7 @@ type Reader struct {
 	from, to int
 
 	message   []byte // of the fragments so far
+	valid     int    // bytes of message that are UTF-8, if it is text
 	op        Op     // of the message under way; 0 = none
 	fragments int
 	began     time.Time // when the first byte of what is under way came; zero = the connection is idle
@@ -141,8 +142,8 @@ func (r *Reader) Next() (Op, []byte, error) {
 		}
 		op := r.op
 		r.op = 0
-		if op == Text && !utf8.Valid(r.message) {
-			return 0, nil, &Error{CodeInvalid, "text is not valid UTF-8"}
+		if op == Text && r.valid < len(r.message) {
+			return 0, nil, errText // it ends in the midst of a character
 		}
 		return op, r.message, nil
 	}
@@ -214,23 +215,48 @@ func (r *Reader) sofar() int {
 
 func (r *Reader) fragment(h header) error {
 	if h.op != continuation {
-		r.op, r.message, r.fragments = h.op, r.message[:0], 0
+		r.op, r.message, r.valid, r.fragments = h.op, r.message[:0], 0, 0
 	}
 	if r.fragments++; r.fragments > maxFragments {
 		return &Error{CodeTooLarge, fmt.Sprintf("a message may have %d fragments", maxFragments)}
 	}
-	// The buffer grows with what arrives, not with what a header claims.
+	// The buffer grows with what arrives, not with what a header claims; and text is looked at as it arrives.
 	for left := h.size; left > 0; {
-		step := min(left, max(bufferSize, len(r.message)))
-		at := len(r.message)
+		if r.from == r.to {
+			if err := r.fill(); err != nil {
+				return err
+			}
+		}
+		step, at := min(left, r.to-r.from), len(r.message)
 		r.grow(step)
 		if err := r.full(r.message[at:]); err != nil {
 			return err
 		}
 		unmask(r.message[at:], h.mask, h.size-left)
+		if r.op == Text && !r.checkText() {
+			return errText
+		}
 		left -= step
 	}
 	return nil
+}
+
+var errText = &Error{CodeInvalid, "text is not valid UTF-8"}
+
+// checkText says whether the text so far can be the beginning of valid UTF-8. Its last character may go on in what follows.
+func (r *Reader) checkText() bool {
+	end := len(r.message)
+	for n := 1; n < utf8.UTFMax && n <= end-r.valid; n++ {
+		if last := r.message[end-n:]; utf8.RuneStart(last[0]) {
+			if !utf8.FullRune(last) {
+				end -= n
+			}
+			break
+		}
+	}
+	ok := utf8.Valid(r.message[r.valid:end])
+	r.valid = end
+	return ok
 }
 
 // grow lengthens the message by n bytes. It doubles the buffer as long as that is within the limit, which the message is.

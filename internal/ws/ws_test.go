@@ -141,6 +141,32 @@ func TestCloseCodes(t *testing.T) {
 	}
 }
 
+// Text is refused at the first byte that cannot be of UTF-8, without waiting for the rest of its frame; and not before.
+func TestTextIsCheckedAsItComes(t *testing.T) {
+	const good = "a\u00ff\u20ac\U0001F600"
+	for n := range len(good) + 1 {
+		for _, split := range []int{0, n / 2, n} {
+			begun := func(rest string) []byte {
+				list := []sent{{op: Text, payload: good[:split], more: true}, {payload: good[split:n] + rest, claimed: 1000}}
+				return frames(list...)
+			}
+			for _, step := range []int{0, 1, 3} {
+				if got := read(begun(""), 2000, step); got != "EOF" {
+					t.Errorf("%q, then %q: %s", good[:split], good[split:n], got)
+				}
+				if got := read(begun("\xff"), 2000, step); got != "1007" {
+					t.Errorf("%q, then %q: %s", good[:split], good[split:n]+"\xff", got)
+				}
+			}
+		}
+	}
+	for _, beyond := range []string{"\xf4\x90", "\xed\xa0", "\xe0\x80", "\xf0\x80", "\xc0", "\xf5"} {
+		if got := read(frames(sent{op: Text, payload: beyond, claimed: 100}), 1000, 1); got != "1007" {
+			t.Errorf("%q: %s", beyond, got)
+		}
+	}
+}
+
 func TestLimit(t *testing.T) {
 	const limit = 1000
 	x := strings.Repeat("x", limit+1)
@@ -325,18 +351,24 @@ func FuzzNext(f *testing.F) {
 	})
 }
 
-// What a client writes, in however many fragments and with whatever between them, is what is read.
+// What a client writes, in however many fragments and with whatever between them, is what is read; text only if it is UTF-8.
 func FuzzRoundTrip(f *testing.F) {
-	f.Add("hello", []byte{2, 1, 200}, 3)
-	f.Add(strings.Repeat("x", 70_000), []byte{255}, 0)
-	f.Fuzz(func(t *testing.T, text string, cuts []byte, step int) {
-		list, want := []sent{{op: Binary, more: true}}, ""
-		rest := text
+	f.Add("hello", []byte{2, 1, 200}, 3, false)
+	f.Add(strings.Repeat("x", 70_000), []byte{255}, 0, false)
+	f.Add("κόσμε😀", []byte{1, 1, 1, 1}, 1, true)
+	f.Add("a\xed\xa0\x80b", []byte{1}, 2, true)
+	f.Fuzz(func(t *testing.T, message string, cuts []byte, step int, text bool) {
+		op, want := Binary, ""
+		if text {
+			op = Text
+		}
+		list := []sent{{op: op, more: true}}
+		rest := message
 		for _, c := range cuts {
 			if len(list) > 4000 {
 				break
 			}
-			n := min(int(c)*3, len(rest))
+			n := min(int(c), len(rest))
 			list = append(list, sent{payload: rest[:n], more: true})
 			if rest = rest[n:]; c&1 == 1 {
 				list = append(list, sent{op: Ping, payload: rest[:min(9, len(rest))]})
@@ -344,8 +376,14 @@ func FuzzRoundTrip(f *testing.F) {
 			}
 		}
 		list = append(list, sent{payload: rest})
-		want += "B:" + text + " | EOF"
-		if got := read(frames(list...), max(len(text), 1), step&0xFF); got != want {
+		got := read(frames(list...), max(len(message), 1), step&0xFF)
+		if text && !utf8.ValidString(message) {
+			if before, ok := strings.CutSuffix(got, "1007"); !ok || !strings.HasPrefix(want, before) {
+				t.Fatalf("got %.200q, want %.200q up to 1007", got, want)
+			}
+			return
+		}
+		if want += map[bool]string{false: "B:", true: "T:"}[text] + message + " | EOF"; got != want {
 			t.Fatalf("got %.200q, want %.200q", got, want)
 		}
 	})
