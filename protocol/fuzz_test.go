@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"encoding/json"
+	"runtime/metrics"
 	"testing"
 	"unicode/utf8"
 )
@@ -15,7 +16,9 @@ func FuzzParseMessage(f *testing.F) {
 	f.Add([]byte(`{"op":"publish","ref":"r","events":[{"resource":"p","type":"t","ids":[1,1e5,"\ud83d\ude00"],"payload":[ 1 ],"meta":{}}]}`))
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		for object := range SplitFrame(frame) {
-			msg, err := ParseMessage(object, Limits{})
+			var msg Message
+			var err *Error
+			bounded(t, object, func() { msg, err = ParseMessage(object, Limits{}) })
 			if err != nil {
 				checkRefusal(t, err)
 				continue
@@ -33,7 +36,9 @@ func FuzzParseEvents(f *testing.F) {
 	f.Add([]byte(`[{"resource":"p","type":"t"},{"resource":"p","type":"t","ids":["a","b"]}]`), false)
 	f.Add([]byte("{\"resource\":\"p\",\"type\":\"t\"}\n\n{\"resource\":\"p\",\"type\":\"t\"}"), true)
 	f.Fuzz(func(t *testing.T, body []byte, ndjson bool) {
-		events, err := ParseEvents(body, ndjson, Limits{})
+		var events []Publish
+		var err *Error
+		bounded(t, body, func() { events, err = ParseEvents(body, ndjson, Limits{}) })
 		if err != nil {
 			checkRefusal(t, err)
 			return
@@ -55,6 +60,21 @@ func FuzzParseStart(f *testing.F) {
 		}
 		checkStart(t, start)
 	})
+}
+
+// bounded proves that what parse allocates is bounded by what it is given. Small objects are counted late, by the page: hence the slack.
+func bounded(t *testing.T, input []byte, parse func()) {
+	t.Helper()
+	allocated := func() uint64 {
+		sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+		metrics.Read(sample)
+		return sample[0].Value.Uint64()
+	}
+	before := allocated()
+	parse()
+	if n, most := allocated()-before, uint64(1<<20+64*len(input)); n > most {
+		t.Fatalf("%d bytes are allocated for %d of input", n, len(input))
+	}
 }
 
 func checkRefusal(t *testing.T, err *Error) {
