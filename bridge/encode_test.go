@@ -1,8 +1,6 @@
 package bridge
 
 import (
-	"encoding/json"
-	"strings"
 	"testing"
 	"time"
 
@@ -77,21 +75,4 @@ func TestEncodeKeepsNothing(t *testing.T) {
 	if string(frame) != before || cap(frame) != len(frame) && cap(frame) > len(frame)+len(frame)/4 {
 		t.Errorf("%s has room for %d", frame, cap(frame))
 	}
-}
-
-// Whatever a service stores, clients get one line of JSON, with the cursor where a stream's id is taken from.
-func FuzzEncode(f *testing.F) {
-	f.Add([]byte(`{"price":10}`), "2026-11-25T15:00:00.5+01:00", `{"user":"eva"}`, "s1", "b1", "42")
-	f.Add([]byte("\xff\n"), "x", "[]", "\n", "\"", "")
-	f.Fuzz(func(t *testing.T, body []byte, date, meta, origin, batch, id string) {
-		m := replay.Message{Name: subjects.Name{Resource: "r", Type: "t", ID: id}, Stored: encodedAt, Data: body,
-			Header: nats.Header{headerDate: {date}, headerMeta: {meta}, headerOrigin: {origin}, headerBatch: {batch}}}
-		frame := Encode(&m)
-		if !json.Valid(frame) || strings.ContainsAny(string(frame), "\n\r") {
-			t.Fatalf("not a line of JSON: %q", frame)
-		}
-		if got := string(frame[cursorAt : cursorAt+cursorLen]); got != m.Cursor.String() {
-			t.Fatalf("the cursor is elsewhere: %q", frame)
-		}
-	})
 }

@@ -2,9 +2,10 @@ package protocol
 
 import (
 	"encoding/json"
-	"runtime/metrics"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/livebridge/livebridge/internal/fuzztest"
 )
 
 func FuzzParseMessage(f *testing.F) {
@@ -18,7 +19,7 @@ func FuzzParseMessage(f *testing.F) {
 		for object := range SplitFrame(frame) {
 			var msg Message
 			var err *Error
-			bounded(t, object, func() { msg, err = ParseMessage(object, Limits{}) })
+			fuzztest.Bounded(t, len(object), func() { msg, err = ParseMessage(object, Limits{}) })
 			if err != nil {
 				checkRefusal(t, err)
 				continue
@@ -38,7 +39,7 @@ func FuzzParseEvents(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte, ndjson bool) {
 		var events []Publish
 		var err *Error
-		bounded(t, body, func() { events, err = ParseEvents(body, ndjson, Limits{}) })
+		fuzztest.Bounded(t, len(body), func() { events, err = ParseEvents(body, ndjson, Limits{}) })
 		if err != nil {
 			checkRefusal(t, err)
 			return
@@ -60,21 +61,6 @@ func FuzzParseStart(f *testing.F) {
 		}
 		checkStart(t, start)
 	})
-}
-
-// bounded proves that what parse allocates is bounded by what it is given. Small objects are counted late, by the page: hence the slack.
-func bounded(t *testing.T, input []byte, parse func()) {
-	t.Helper()
-	allocated := func() uint64 {
-		sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
-		metrics.Read(sample)
-		return sample[0].Value.Uint64()
-	}
-	before := allocated()
-	parse()
-	if n, most := allocated()-before, uint64(1<<20+64*len(input)); n > most {
-		t.Fatalf("%d bytes are allocated for %d of input", n, len(input))
-	}
 }
 
 func checkRefusal(t *testing.T, err *Error) {

@@ -24,6 +24,7 @@ var allowed = map[string][]string{
 	"revoke":            {"auth"},
 	"internal/ws":       nil,
 	"internal/natstest": nil,
+	"internal/fuzztest": nil,
 	"bridge":            {"auth", "internal/ws", "protocol", "publish", "replay", "subjects"},
 	"bridgetest":        {"bridge", "internal/natstest", "publish", "replay", "subjects"},
 	"cmd/bridge":        {"", "auth", "bridge", "protocol", "publish", "replay", "revoke", "subjects"},
