@@ -32,6 +32,7 @@ type conn struct {
 
 	closeOnce  sync.Once
 	peerClosed atomic.Bool // the peer has sent its close frame
+	deaf       atomic.Bool // what the peer sends is not understood any more, its close frame included
 	user       user
 }
 
@@ -109,16 +110,24 @@ func (c *conn) broken() {
 	c.cut()
 }
 
-// closeSent is called by the writer that has written the last bytes. A WebSocket's peer answers, and is not waited for long.
+// closeSent is called by the writer that has written the last bytes. A WebSocket's peer answers, and is not waited for long; one whose
+// answer would not be understood sees the end of the connection at once, which it then has to end, too (RFC 6455, section 7.1.1).
 func (c *conn) closeSent() {
 	c.out.mu.Lock()
 	c.out.sent = true
+	c.out.wake()
 	c.out.mu.Unlock()
 	if !c.closesByFrame() || c.peerClosed.Load() {
 		c.cut()
 		return
 	}
-	time.AfterFunc(closeWait, c.cut)
+	time.AfterFunc(c.srv.closeWait, c.cut)
+	if half, ok := c.net.(interface{ CloseWrite() error }); ok && c.deaf.Load() {
+		_ = half.CloseWrite()
+		if c.sealed != nil {
+			c.sealed.say()
+		}
+	}
 }
 
 // closesByFrame says whether the peer is told why the connection is closed.

@@ -22,7 +22,7 @@ type outbox struct {
 	items    []item
 	bytes    int           // of the items, and of what is being written
 	reserved int           // bytes that replays may still add
-	room     chan struct{} // closed when bytes or reserved fall; nil = nobody waits
+	room     chan struct{} // closed when bytes or reserved fall, and at the end; nil = nobody waits
 	writing  bool          // a shard, or a goroutine of its own, is writing or about to
 	stalled  bool          // … and it is a goroutine of its own: the peer takes no more for now
 	control  control
@@ -31,6 +31,7 @@ type outbox struct {
 	slow     bool               // … and what was queued is dropped
 	closed   bool               // the close frame has been taken, or the connection is gone
 	sent     bool               // the close frame has been written
+	gone     bool               // … or never will be
 }
 
 // slices of items, so that an idle connection holds none and a busy one allocates none.
@@ -199,6 +200,21 @@ func (o *outbox) settle() {
 	}
 }
 
+// written waits until the close frame has been written, or never will be.
+func (o *outbox) written() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for !o.sent && !o.gone {
+		if o.room == nil {
+			o.room = make(chan struct{})
+		}
+		room := o.room
+		o.mu.Unlock()
+		<-room
+		o.mu.Lock()
+	}
+}
+
 // fail ends the connection and drops what is queued. The caller holds the lock.
 func (o *outbox) fail(code protocol.CloseCode) {
 	o.control.close, o.control.code = true, code
@@ -227,6 +243,7 @@ func (o *outbox) overdue(now time.Time) bool {
 func (o *outbox) kill() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.gone = true
 	o.fail(0)
 	o.control = control{}
 	o.closed = true

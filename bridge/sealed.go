@@ -108,18 +108,23 @@ func (s *sealed) SetWriteDeadline(t time.Time) error {
 	return s.Conn.SetWriteDeadline(t)
 }
 
-// Close implements [net.Conn]. The tls.Conn above has just written that it closes, perhaps: that goes out if the kernel takes it now, and
-// if nothing is missing before it.
+// Close implements [net.Conn]. The tls.Conn above has just written that it closes, perhaps: that goes out, if it can.
 func (s *sealed) Close() error {
+	s.say()
+	return s.Conn.Close()
+}
+
+// say writes what TLS has to say of its own, if the kernel takes it now, and if nothing is missing before it. No writer comes after it.
+func (s *sealed) say() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.raw != nil && !s.owes && len(s.out) > 0 {
 		_ = s.raw.Write(func(fd uintptr) bool {
 			_, _ = tryWrite(fd, s.out)
 			return true
 		})
+		s.out = nil
 	}
-	s.mu.Unlock()
-	return s.Conn.Close()
 }
 
 // seal returns what has to be written to the socket so that the peer gets b. It is valid until buf is used again.

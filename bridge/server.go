@@ -133,6 +133,7 @@ type Server struct {
 	shards    []*shard
 	nextShard atomic.Uint64
 	pressed   atomic.Bool   // outboxes fill faster than they are written
+	closeWait time.Duration // as the constant; tests change it
 	stop      chan struct{} // closed when nobody writes any more
 	writers   sync.WaitGroup
 
@@ -154,7 +155,7 @@ func New(cfg Config) (*Server, error) {
 	cfg = cfg.withDefaults()
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, complaints: newComplaints(), pages: newPages(),
-		conns: make(map[*conn]struct{}), admission: newAdmission(), stop: make(chan struct{}), empty: make(chan struct{}),
+		conns: make(map[*conn]struct{}), admission: newAdmission(), stop: make(chan struct{}), empty: make(chan struct{}), closeWait: closeWait,
 	}
 	s.bodies.limit = bodiesAtOnce * int64(cfg.Body)
 	var err error

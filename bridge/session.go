@@ -134,10 +134,12 @@ func (s *session) part(err error) {
 		s.finish(why.code)
 		s.awaitClose(why.answered)
 	case errors.As(err, &broken):
+		s.deaf.Store(true)
 		s.finish(protocol.CloseCode(broken.Code))
 		s.discard()
 	case errors.Is(err, ws.ErrSlow):
 		s.srv.refuse(overTime, s.remote)
+		s.deaf.Store(true)
 		s.finish(protocol.CloseTimeout)
 		s.discard()
 	}
@@ -153,6 +155,9 @@ func (s *session) awaitClose(answered bool) {
 			s.out.settle()
 		}
 		op, _, err := s.reader.Next()
+		if errors.Is(err, io.EOF) && s.peerClosed.Load() {
+			s.out.written() // the peer sends no more, and may still read
+		}
 		if err != nil {
 			return // the peer has gone, or the server has cut the connection
 		}

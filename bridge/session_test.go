@@ -1,13 +1,19 @@
 package bridge
 
 import (
+	"bufio"
+	"crypto/tls"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/fasthttp/websocket"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/livebridge/livebridge/internal/ws"
 )
 
 func TestLiveReplayAndResume(t *testing.T) {
@@ -154,6 +160,56 @@ func TestBadFramesThatClose(t *testing.T) {
 			b.send(frame)
 			b.wantClose(4400)
 		})
+	}
+}
+
+// A client whose frames are not understood any more reads its close frame and then the end, and what it sends meanwhile is taken: a
+// connection that is cut while something arrives may lose the close frame on its way.
+func TestClosedForWhatIsNotUnderstood(t *testing.T) {
+	r := start(t, nil)
+	r.srv.closeWait = time.Hour // what ends here does so by itself
+	addr, cfg := r.secure(t, r.srv.ServeTLS)
+	sealed, err := tls.Dial("tcp", addr, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sealed.Close()
+	_ = sealed.SetDeadline(time.Now().Add(30 * time.Second))
+	for name, w := range map[string]*wire{"TCP": r.wire("", 0), "TLS": {sealed, bufio.NewReader(sealed)}} {
+		if _, err := io.WriteString(w, hello()+masked(ws.Text, "\xff")); err != nil {
+			t.Fatal(name, err)
+		}
+		if status, body := w.response(t); status != 101 {
+			t.Fatal(name, status, body)
+		}
+		if op, payload, err := readFrame(w.in); err != nil || op != ws.Close || ws.CloseCode(payload) != ws.CodeInvalid {
+			t.Fatalf("%s: opcode %d, %q, %v", name, op, payload, err)
+		}
+		if _, err := w.in.ReadByte(); err != io.EOF {
+			t.Fatalf("%s: after the close frame: %v", name, err)
+		}
+		for range 16 {
+			if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+				t.Fatal(name, err)
+			}
+		}
+	}
+}
+
+// A client that closes, and sends no more, is answered.
+func TestCloseOfAHalfClosedConnection(t *testing.T) {
+	r := start(t, nil)
+	for range 20 {
+		w := r.wire(hello()+masked(ws.Close, "\x03\xe9"), 0)
+		if err := w.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if status, body := w.response(t); status != 101 {
+			t.Fatal(status, body)
+		}
+		if op, payload, err := readFrame(w.in); err != nil || op != ws.Close || ws.CloseCode(payload) != 1001 {
+			t.Fatalf("opcode %d, %q, %v", op, payload, err)
+		}
 	}
 }
 
