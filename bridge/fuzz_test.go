@@ -191,7 +191,8 @@ func compareQuery(t *testing.T, q query, asked string) {
 	}
 }
 
-// FuzzOrigins proves that no page is taken for one that it is not: what is allowed has the host of one that may use the bridge.
+// FuzzOrigins proves that no page is taken for one that it is not: what is allowed has the host of one that may use the bridge. And a
+// bridge that is for this machine alone is known under a name of this machine, or of such a page, whatever the header Host says.
 func FuzzOrigins(f *testing.F) {
 	for _, seed := range []string{"https://admin.example.com", "https://a.example.org:443", "http://localhost:5173", "null", "https://evil.example/@admin.example.com",
 		"https://admin.example.com@evil.example", "https://admin.example.com.evil.example", "HTTPS://ADMIN.EXAMPLE.COM", "http://[::1]:9", "https://evil#.example.org", "https://\u212aadmin.example.com"} {
@@ -202,6 +203,10 @@ func FuzzOrigins(f *testing.F) {
 		o, err := newOrigins([]string{"https://admin.example.com", "https://*.example.org"}, loopback)
 		if err != nil {
 			t.Fatal(err)
+		}
+		name := (&url.URL{Host: strings.ToLower(host)}).Hostname()
+		if loopback && o.knows(host) && host != "" && !isLoopback(name) && name != "admin.example.com" && !strings.HasSuffix(name, ".example.org") {
+			t.Fatalf("a bridge for this machine is known as %q", host)
 		}
 		if origin == "" || !o.allows(origin, host) {
 			return

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
+
+	"github.com/livebridge/livebridge"
 )
 
 // nats.conf is a configuration of any nats-server.
@@ -33,6 +36,37 @@ func TestNATSConfAsAFile(t *testing.T) {
 	if status := b.stop(); status != exitOK {
 		t.Errorf("exit %d: %s", status, b.stderr)
 	}
+}
+
+// FuzzNATSConf proves that no configuration lets everybody in at a public address, and that every refusal is one line with advice.
+func FuzzNATSConf(f *testing.F) {
+	for _, seed := range []string{
+		livebridge.NATSConf, "listen: 0.0.0.0:4222\njetstream: enabled", "jetstream {}\nlisten: 0.0.0.0:1\nauthorization { user: a, password: b }", "jetstream {", "listen: -1",
+		"jetstream: true\nhost: ::\nno_auth_user: a\naccounts { A { users: [{user: a, password: b}] } }", "max_payload: 1MB\njetstream { max_file: 1GB, sync_interval: always }",
+		"x = $X\njetstream: $x", "jetstream: true\nlisten: \"localhost:-1\"\nauthorization { token: t }",
+	} {
+		f.Add(seed)
+	}
+	silent := slog.New(slog.DiscardHandler)
+	f.Fuzz(func(t *testing.T, conf string) {
+		if strings.Contains(conf, "include") || strings.Contains(conf, "resolver") || strings.Contains(conf, "operator") {
+			return // they read other files
+		}
+		c := &serveCmd{NATSConfig: file(t, "nats.conf", conf), StoreDir: t.TempDir()}
+		e, err := c.configure(silent, sources{"nats-config": ""})
+		if err != nil {
+			if text := err.Error(); text == "" || strings.ContainsAny(text, "\n\r") {
+				t.Fatalf("%q", text)
+			}
+			return
+		}
+		o := e.opts
+		public := !o.DontListen && !(address{host: o.Host}).loopback()
+		anybody := o.Username == "" && o.Authorization == "" && len(o.Users)+len(o.Nkeys) == 0 && !o.TLSVerify || o.NoAuthUser != ""
+		if !o.JetStream || public && anybody {
+			t.Fatalf("taken: JetStream %v, listens on %q, users %d", o.JetStream, o.Host, len(o.Users))
+		}
+	})
 }
 
 // What an acknowledgement promises is said where it is less than usual; the configuration's own folder and port count.

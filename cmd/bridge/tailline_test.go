@@ -1,8 +1,10 @@
 package main
 
 import (
+	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/livebridge/livebridge/protocol"
 )
@@ -43,4 +45,22 @@ func TestLine(t *testing.T) {
 	if got, want := local.time(at, at.Add(48*time.Hour)), at.Local().Format("2006-01-02 15:04:05.000"); got != want {
 		t.Errorf("another day: %s, want %s", got, want)
 	}
+}
+
+// FuzzLine proves that whatever was published, `bridge tail` prints one line that commands no terminal.
+func FuzzLine(f *testing.F) {
+	f.Add("products", "updated", "42", []byte(`{"price":10}`), []byte(`{"user":"eva"}`), "shop")
+	f.Add("\x1b[2J", "\u202e", "a\nb", []byte("\"\u009b2J\""), []byte("{\"\u200b\":1}"), "\x00")
+	f.Add("a b", "_", "_", []byte("\xff\x1b"), []byte("{"), "\xff")
+	f.Fuzz(func(t *testing.T, resource, kind, id string, payload, meta []byte, origin string) {
+		at := time.Date(2026, 11, 25, 14, 0, 0, 0, time.UTC)
+		frame := protocol.AppendEvent(nil, &protocol.Event{Cursor: "c", Resource: resource, Type: kind, ID: id, Date: at, Payload: payload, Meta: meta, Origin: origin})
+		line := (lineStyle{}).line(frame, at)
+		if i := strings.IndexFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }); i >= 0 {
+			t.Fatalf("%q has %q in it", line, line[i:min(len(line), i+4)])
+		}
+		if !strings.HasPrefix(line, "2026-11-25T14:00:00.000Z  "+word(strings.ToValidUTF8(resource, "\uFFFD"))+" ") && strings.ToValidUTF8(resource, "") == resource {
+			t.Fatalf("%q of resource %q", line, resource)
+		}
+	})
 }
