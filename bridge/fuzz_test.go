@@ -195,7 +195,7 @@ func compareQuery(t *testing.T, q query, asked string) {
 // bridge that is for this machine alone is known under a name of this machine, or of such a page, whatever the header Host says.
 func FuzzOrigins(f *testing.F) {
 	for _, seed := range []string{"https://admin.example.com", "https://a.example.org:443", "http://localhost:5173", "null", "https://evil.example/@admin.example.com",
-		"https://admin.example.com@evil.example", "https://admin.example.com.evil.example", "HTTPS://ADMIN.EXAMPLE.COM", "http://[::1]:9", "https://evil#.example.org", "https://\u212aadmin.example.com"} {
+		"https://admin.example.com@evil.example", "https://admin.example.com.evil.example", "HTTPS://ADMIN.EXAMPLE.COM", "http://[::1]:9", "https://evilexample.org", "https://example.org", "https://evil#.example.org", "https://\u212aadmin.example.com"} {
 		f.Add(seed, "bridge.example:8080", false)
 		f.Add(seed, "127.0.0.1:8080", true)
 	}
