@@ -22,7 +22,7 @@ bench: ## micro-benchmarks
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target, FUZZTIME each; what it finds is in testdata/fuzz of the package
-	@for pkg in auth subjects protocol replay bridge internal/ws publish cmd/bridge; do \
+	@for pkg in auth subjects protocol replay revoke bridge internal/ws publish cmd/bridge; do \
 		for f in $$(go test -list '^Fuzz' ./$$pkg | grep '^Fuzz'); do \
 			echo "== $$pkg $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 500x ./$$pkg || exit 1; \
 		done; \

@@ -3,6 +3,7 @@ package docs_test
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -205,6 +206,44 @@ func TestReference(t *testing.T) {
 	for word := range words {
 		if !regexp.MustCompile("[`\". ]" + word + "[`\"(,: ]").MatchString(page) {
 			t.Errorf("javascript.md lacks %s of client/src/types.ts", word)
+		}
+	}
+}
+
+// TestFuzzTargets looks for the targets that security.md names, and for the packages that `make fuzz` leaves out.
+func TestFuzzTargets(t *testing.T) {
+	there := map[string]bool{}
+	makefile := regexp.MustCompile(`for pkg in ([^;]+);`).FindStringSubmatch(read(t, "Makefile"))
+	if makefile == nil {
+		t.Fatal("the Makefile has no list of packages to fuzz")
+	}
+	err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() && d.Name() == "node_modules" {
+			return cmp.Or(err, fs.SkipDir)
+		}
+		if !strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		name, _ := filepath.Rel(top, path)
+		pkg := filepath.ToSlash(filepath.Dir(name))
+		for _, target := range submatches(`(?m)^func (Fuzz\w+)\(f \*testing\.F`, read(t, name)) {
+			there[target+" "+pkg] = true
+			if !slices.Contains(strings.Fields(makefile[1]), pkg) {
+				t.Errorf("make fuzz leaves out %s of %s", target, pkg)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := regexp.MustCompile("\\| `(Fuzz\\w+)`, ([\\w/]+) \\|").FindAllStringSubmatch(read(t, "docs/security.md"), -1)
+	if len(rows) < 10 {
+		t.Errorf("security.md has %d fuzz targets: has the table's form changed?", len(rows))
+	}
+	for _, m := range rows {
+		if !there[m[1]+" "+m[2]] {
+			t.Errorf("security.md names %s of %s, which is not there", m[1], m[2])
 		}
 	}
 }
