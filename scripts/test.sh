@@ -105,6 +105,8 @@ examples_tests() {
 	[ -d client/dist ] || (cd client && npm ci --no-audit --no-fund && npm run build)
 	say "examples: publishing from Go, Node, Python and a shell"
 	./examples/publish/try.sh
+	say "examples: minting tokens in Go and Node"
+	./examples/tokens/try.sh
 	say "examples: the Refine admin and its backend"
 	(cd examples/refine-admin/backend && go vet ./... && go test -count=1 ./...)
 	(cd examples/refine-admin && npm ci --no-audit --no-fund && npm test)
