@@ -27,7 +27,7 @@ func TestNATSLostWhileRunning(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ns.kill()
+	ns.Kill()
 	eventually(t, 10*time.Second, func() error {
 		code, body, err := b.get("/readyz")
 		if err == nil && (code != 503 || !strings.Contains(body, "not connected")) {

@@ -356,7 +356,7 @@ func TestStormNATSKilled(t *testing.T) {
 				return
 			case <-time.After(1500 * time.Millisecond):
 			}
-			ns.kill()
+			ns.Kill()
 			ns = natsServer(t, addr, store)
 		}
 	})
