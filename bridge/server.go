@@ -197,6 +197,7 @@ func (s *Server) ServeTLS(ln net.Listener, cfg *tls.Config) error {
 // Serve accepts connections from ln until Shutdown is called, and then returns nil. It closes ln. For TLS there is [Server.ServeTLS]: a
 // listener of crypto/tls works, but each of its connections takes a goroutine to be written to, and a flood closes them with 4409.
 func (s *Server) Serve(ln net.Listener) error {
+	ln = newPatientListener(ln, s.log)
 	s.mu.Lock()
 	if s.draining {
 		s.mu.Unlock()
