@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"time"
 )
 
 // What is published: a few resources, so that every subscription has something to do.
@@ -85,4 +86,5 @@ type truth struct {
 	end    position
 	stored map[int]uint64 // number of an event → its sequence
 	twice  int            // events that are stored more than once
+	times  []time.Time    // when each message was stored, in order
 }

@@ -3,25 +3,32 @@
 package faults
 
 import (
+	"flag"
 	"slices"
-	"syscall"
+	"strings"
 	"testing"
-	"time"
-
-	"github.com/livebridge/livebridge/e2e/internal/program"
 )
 
-// A scenario is one fault, or a few, in a world with load.
+// A scenario is one fault, or a few, in a world with load: a row of the table.
 type scenario struct {
 	name, what string
+	long       bool // run only when all are asked for, or it by name
 	plan       plan
 	faults     func(w *world)
 	after      func(w *world, r *result) // what else must be seen; may be nil
 }
 
-// TestFault runs every scenario.
+var scenarios = slices.Concat(processScenarios, linkScenarios(), diskScenarios, streamScenarios, limitScenarios)
+
+var allFlag = flag.Bool("all", false, "run every scenario, also those that are left out to keep the run short")
+
+// TestFault runs the scenarios.
 func TestFault(t *testing.T) {
+	byName := strings.Contains(flag.Lookup("test.run").Value.String(), "/")
 	for _, s := range scenarios {
+		if s.long && !*allFlag && !byName {
+			continue
+		}
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			s.run(t)
@@ -52,64 +59,4 @@ func (s scenario) run(t testing.TB) {
 	if s.after != nil {
 		s.after(w, r)
 	}
-}
-
-// scenarios are the rows of the table.
-var scenarios = []scenario{
-	{
-		name: "kill-bridge", what: "a bridge is killed (kill -9) and started again, three times, one bridge after the other",
-		plan: plan{nats: 1},
-		faults: func(w *world) {
-			for i := range 3 {
-				b := w.bridges[i%2]
-				b.Kill()
-				w.flow(150)
-				b.Up(w.t)
-				program.Eventually(w.t, w.plan.settle, w.allLive)
-			}
-		},
-	},
-	{
-		name: "kill-bridge-inside", what: "the bridge with NATS inside is killed and started again, three times",
-		faults: func(w *world) {
-			for range 3 {
-				w.bridges[0].Kill()
-				w.lasts(time.Second)
-				w.bridges[0].Up(w.t)
-				w.flow(150)
-			}
-		},
-	},
-	{
-		name: "stop-bridge", what: "a bridge stands still (SIGSTOP) for 15 s",
-		plan: plan{nats: 1},
-		faults: func(w *world) {
-			w.bridges[0].Signal(syscall.SIGSTOP)
-			w.lasts(15 * time.Second)
-			w.bridges[0].Signal(syscall.SIGCONT)
-		},
-	},
-	{
-		name: "kill-nats", what: "the NATS server is killed and started again, six times in about 12 s",
-		plan: plan{nats: 1},
-		faults: func(w *world) {
-			for range 6 {
-				w.nodes[0].Kill()
-				w.lasts(500 * time.Millisecond)
-				w.nodes[0].Up(w.t, shipped)
-				w.flow(200)
-			}
-		},
-	},
-	{
-		name: "kill-leader", what: "of three NATS servers with three copies, the stream's leader is killed under load, and started again later",
-		plan: plan{nats: 3},
-		faults: func(w *world) {
-			lead := w.leader()
-			lead.Kill()
-			w.flow(200)
-			lead.Start(w.t, shipped)
-			program.Eventually(w.t, w.plan.settle, w.replicated)
-		},
-	},
 }

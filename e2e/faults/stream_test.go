@@ -174,6 +174,7 @@ func (tr *truth) take(m jetstream.Msg) error {
 		tr.twice++
 	}
 	tr.stored[payload.N] = meta.Sequence.Stream
+	tr.times = append(tr.times, meta.Timestamp)
 	return nil
 }
 
@@ -196,4 +197,22 @@ func (w *world) request(subject string, body any) {
 	if r.Error != nil {
 		w.t.Fatalf("%s: %v", subject, r.Error)
 	}
+}
+
+var errNone = errors.New("there are none")
+
+// oldestAndNewest are the store times of the first and the last message.
+func (w *world) oldestAndNewest() (first, last time.Time) {
+	info := w.eventuallyInfo()
+	return info.State.FirstTime, info.State.LastTime
+}
+
+// clockSteps counts the messages that were stored more than half an hour before or after the one before them.
+func (w *world) clockSteps() (n int) {
+	for i := 1; i < len(w.truth.times); i++ {
+		if d := w.truth.times[i].Sub(w.truth.times[i-1]); d.Abs() > 30*time.Minute {
+			n++
+		}
+	}
+	return n
 }

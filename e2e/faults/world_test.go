@@ -170,7 +170,7 @@ func (w *world) startNATS() {
 		n.Start(w.t, shipped)
 	}
 	if w.plan.nats > 0 {
-		program.Eventually(w.t, 30*time.Second, w.natsAnswers)
+		program.Eventually(w.t, 60*time.Second, w.natsAnswers)
 	}
 }
 
@@ -212,6 +212,9 @@ func (w *world) startBridges() {
 	w.t.Helper()
 	bin, _, env := w.bins()
 	args := append([]string{"--ping", "2s", "--max-outbox", "256KiB"}, w.plan.args...)
+	if w.plan.disk != folder {
+		args = append(args, "--max-bytes", "16MiB") // the disks are small
+	}
 	for range w.plan.bridges {
 		var b *program.Bridge
 		if w.plan.nats == 0 {
@@ -230,7 +233,8 @@ func (w *world) startBridges() {
 		b.Env = append(env, w.plan.env...)
 		w.bridges = append(w.bridges, b)
 		w.edges = append(w.edges, w.link(b.Addr))
-		b.Up(w.t)
+		b.Start(w.t)
+		program.Eventually(w.t, 60*time.Second, w.bridgesReady) // one after another: the first creates the stream
 	}
 	var addrs, natsAddrs []string
 	for _, e := range w.edges {
@@ -432,18 +436,23 @@ func (w *world) settled() {
 			b.Start(w.t)
 		}
 	}
-	program.Eventually(w.t, w.plan.settle, func() error {
-		for i, b := range w.bridges {
-			if err := b.Ready(); err != nil {
-				if !b.Alive() {
-					b.Start(w.t) // it does not wait for its NATS: whoever supervises it starts it again
-				}
-				return fmt.Errorf("bridge %d: %w", i+1, err)
-			}
-		}
-		return w.replicated()
-	})
+	program.Eventually(w.t, w.plan.settle, w.bridgesReady)
+	program.Eventually(w.t, w.plan.settle, w.replicated)
 	program.Eventually(w.t, w.plan.settle, w.allLive)
+}
+
+// bridgesReady returns nil when every bridge is. One that has ended is started again, as a process manager does: a bridge that starts does not
+// wait for its NATS.
+func (w *world) bridgesReady() error {
+	for i, b := range w.bridges {
+		if err := b.Ready(); err != nil {
+			if !b.Alive() {
+				b.Start(w.t)
+			}
+			return fmt.Errorf("bridge %d: %w", i+1, err)
+		}
+	}
+	return nil
 }
 
 // links are all of them.

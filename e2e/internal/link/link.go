@@ -195,7 +195,7 @@ func (l *Link) accept(ln net.Listener) {
 			abort(c)
 			continue
 		}
-		p := &pair{link: l, near: c.(*net.TCPConn), over: make(chan struct{}), left: -1}
+		p := &pair{link: l, near: narrow(c), over: make(chan struct{}), left: -1}
 		l.pairs[p] = struct{}{}
 		l.wg.Go(func() {
 			p.run()
@@ -217,10 +217,18 @@ func (l *Link) dial() (*net.TCPConn, error) {
 	for i := range targets {
 		var c net.Conn
 		if c, err = net.DialTimeout("tcp", targets[(first+i)%len(targets)], time.Second); err == nil {
-			return c.(*net.TCPConn), nil
+			return narrow(c), nil
 		}
 	}
 	return nil, err
+}
+
+// narrow bounds what the kernel holds for a connection: a link that swallows megabytes would hide a peer that does not read.
+func narrow(c net.Conn) *net.TCPConn {
+	tcp := c.(*net.TCPConn)
+	_ = tcp.SetReadBuffer(64 << 10)
+	_ = tcp.SetWriteBuffer(64 << 10)
+	return tcp
 }
 
 // weather is what holds that way now.
@@ -249,12 +257,12 @@ func (p *pair) copyWay(dst, src *net.TCPConn, way Way) {
 		data []byte
 		due  time.Time
 	}
-	pieces := make(chan piece, 64)
+	pieces := make(chan piece, 16)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		defer close(pieces)
 		for {
-			buf := make([]byte, 16<<10)
+			buf := make([]byte, 8<<10)
 			n, err := src.Read(buf)
 			if n > 0 {
 				_, delay, _ := p.link.weather(way)
