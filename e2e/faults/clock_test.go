@@ -18,7 +18,7 @@ import (
 // clockFile is the variable that names a file with the seconds by which a program's clock is wrong.
 const clockFile = "FAULTS_CLOCK"
 
-// jumpedNow is what the package time is given: its own clock, plus what the file says, which is looked at every 20 ms. Only the time of day
+// jumpedNow is what the package time is given: its own clock, plus what the file says, which is read every 20 ms. Only the time of day
 // jumps; the monotonic clock, by which programs measure, does not, as on a machine whose clock is set.
 const jumpedNow = `package time
 
@@ -27,18 +27,25 @@ import (
 	"syscall"
 )
 
-var jump struct {
-	looked, by atomic.Int64
+var jump atomic.Int64
+
+func init() {
+	name, ok := syscall.Getenv("` + clockFile + `")
+	if !ok {
+		return
+	}
+	jump.Store(readJump(name))
+	go func() {
+		for {
+			Sleep(20 * Millisecond)
+			jump.Store(readJump(name))
+		}
+	}()
 }
 
 func jumpedNow() (sec int64, nsec int32, mono int64) {
 	sec, nsec, mono = runtimeNow()
-	if last := jump.looked.Load(); (last == 0 || mono-last > 20e6) && jump.looked.CompareAndSwap(last, mono) {
-		if name, ok := syscall.Getenv("` + clockFile + `"); ok {
-			jump.by.Store(readJump(name))
-		}
-	}
-	return sec + jump.by.Load(), nsec, mono
+	return sec + jump.Load(), nsec, mono
 }
 
 func readJump(name string) (by int64) {

@@ -111,7 +111,7 @@ var streamScenarios = []scenario{
 		},
 	},
 	{
-		name: "clock", what: "the clocks of NATS and the bridges jump an hour back, then an hour ahead, then are right again; clients are cut each time",
+		name: "clock", what: "the clocks of NATS and the bridges jump an hour back, then an hour ahead, then are right again; clients are cut each time", long: true,
 		plan: plan{nats: 1, jumping: true},
 		faults: func(w *world) {
 			for _, by := range []time.Duration{-time.Hour, time.Hour, 0} {

@@ -77,6 +77,8 @@ type world struct {
 	supply  []*link.Link   // publishers → node, or → NATS inside the bridge
 	routes  [][]*link.Link // node → node; nil on the diagonal
 	admin   *nats.Conn     // ours, past every link
+	cold    []usage        // of the bridges before there were clients
+	idlers  []func()       // close what publishers keep open for later
 
 	clients  []*client
 	ledger   *ledger
@@ -116,6 +118,9 @@ func newWorld(t testing.TB, name string, p plan) *world {
 	}
 	w.startNATS()
 	w.startBridges()
+	for i := range w.bridges {
+		w.cold = append(w.cold, w.usage(t, i))
+	}
 	w.startClients()
 	return w
 }
@@ -336,6 +341,7 @@ func (w *world) publish() {
 		if i == 0 {
 			tr := &http.Transport{}
 			w.t.Cleanup(tr.CloseIdleConnections)
+			w.idlers = append(w.idlers, tr.CloseIdleConnections)
 			p.toBridge(&http.Client{Transport: tr}, w.front.Addr())
 		} else {
 			var addrs []string

@@ -1,0 +1,57 @@
+//go:build linux
+
+package faults
+
+import (
+	"flag"
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/livebridge/livebridge/e2e/internal/program"
+)
+
+var (
+	rollingFor     = flag.Duration("rolling", 30*time.Second, "how long TestRolling restarts bridges")
+	rollingClients = flag.Int("rolling-clients", 1000, "clients of TestRolling")
+)
+
+const (
+	rollingEvery = 10 * time.Second
+	mostAway     = 5 * time.Second
+)
+
+// TestRolling restarts two bridges behind a balancer by turns, every 10 s, under load: nothing is lost, nothing comes twice, and nobody is away
+// for long.
+func TestRolling(t *testing.T) {
+	t.Logf("repeat with -seed %d -rolling %s -rolling-clients %d", *seedFlag, *rollingFor, *rollingClients)
+	w := newWorld(t, "rolling-restart", plan{nats: 1, clients: *rollingClients, sse: *rollingClients / 20, rate: 40})
+	w.publish()
+	w.flow(100)
+	turns := time.NewTicker(rollingEvery)
+	defer turns.Stop()
+	times := 0
+	for end := time.Now().Add(*rollingFor); time.Now().Before(end); times++ {
+		b := w.bridges[times%2]
+		w.bounce(b, syscall.SIGTERM, 0)
+		program.Eventually(t, mostAway, b.Ready)
+		<-turns.C
+	}
+	w.settled()
+	w.flow(100)
+	w.finish()
+	r := w.reckon(fmt.Sprintf("two bridges behind a balancer, %d clients: a bridge is restarted every 10 s for %s", len(w.clients), *rollingFor))
+	w.bugs(t)
+	if r.absence > mostAway {
+		t.Errorf("a client was away for %s", r.absence)
+	}
+	drained := 0
+	for _, c := range w.clients {
+		drained += c.closes[1001]
+	}
+	t.Logf("%d restarts; clients were told to go elsewhere (1001) %d times", times, drained)
+	if drained == 0 {
+		t.Error("no client was told that its bridge goes away")
+	}
+}
