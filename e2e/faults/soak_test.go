@@ -54,7 +54,10 @@ func (w *world) randomly(d time.Duration) {
 				began := time.Now()
 				word.run(w, rng)
 				w.t.Logf("%6.1f s  %s, %.1f s", time.Until(end).Seconds(), word.name, time.Since(began).Seconds())
-				w.lasts(upTo(rng, 4*time.Second))
+				if rng.IntN(4) > 0 { // three of four faults come when all is well, as far as this lane knows
+					w.flows(50, 15*time.Second)
+				}
+				w.lasts(upTo(rng, 3*time.Second))
 			}
 		})
 	}

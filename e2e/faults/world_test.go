@@ -404,16 +404,24 @@ func within(d time.Duration, f func()) bool {
 // flow waits until n more events have been acknowledged.
 func (w *world) flow(n int) {
 	w.t.Helper()
-	acked, more := w.ledger.count()
-	goal, patience := acked+n, time.After(w.plan.settle)
-	for acked < goal {
+	if got := w.flows(n, w.plan.settle); got < n {
+		w.t.Fatalf("only %d of %d events were acknowledged within %s: %v", got, n, w.plan.settle, w.failures)
+	}
+}
+
+// flows waits until n more events have been acknowledged, but no longer than that. It returns how many have.
+func (w *world) flows(n int, most time.Duration) int {
+	began, more := w.ledger.count()
+	patience := time.After(most)
+	for acked := began; acked < began+n; {
 		select {
 		case <-more:
 		case <-patience:
-			w.t.Fatalf("only %d of %d events were acknowledged within %s: %v", n-(goal-acked), n, w.plan.settle, w.failures)
+			return acked - began
 		}
 		acked, more = w.ledger.count()
 	}
+	return n
 }
 
 // lasts lets a fault last.
