@@ -60,9 +60,11 @@ go_tests() {
 	checks
 	race_ready
 	say "Go unit tests${race:+, with the race detector}"
-	go test $race $(go list ./... | grep -v /e2e)
+	go test $race $(go list ./... | grep -v -e '/e2e$' -e '/e2e/abuse$' -e '/e2e/faults$')
 	say "end to end: the real binary, NATS embedded and as a process"
 	go test -count=1 -timeout 20m -p 1 -skip "$IN_CHROMIUM" ./e2e ./e2e/abuse
+	say "faults: programs, links, disks and stores that break${race:+, bridges with the race detector}"
+	go test -count=1 -timeout 20m -parallel 4 ./e2e/faults ${race:+-racebuild}
 }
 
 node_ready() {

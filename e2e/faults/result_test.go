@@ -125,17 +125,36 @@ func (w *world) wasTold(r *result) {
 	}
 }
 
-// writeTable writes the results of this run in Markdown.
+// Between these lines a document has its table.
+const tableBegins, tableEnds = "<!-- the table begins -->\n", "<!-- the table ends -->\n"
+
+// writeTable writes the results of this run in Markdown, into the place for it where the file has one.
 func writeTable(file string) error {
 	if file == "" {
 		return nil
 	}
+	text := table()
+	if file == "-" {
+		_, err := fmt.Print(text)
+		return err
+	}
+	if old, err := os.ReadFile(file); err == nil {
+		head, rest, begins := strings.Cut(string(old), tableBegins)
+		_, tail, ends := strings.Cut(rest, tableEnds)
+		if begins && ends {
+			text = head + tableBegins + text + tableEnds + tail
+		}
+	}
+	return os.WriteFile(file, []byte(text), 0o644)
+}
+
+func table() string {
 	resultsMu.Lock()
 	defer resultsMu.Unlock()
 	slices.SortStableFunc(results, func(a, b *result) int { return cmp.Compare(order(a.name), order(b.name)) })
 	var b strings.Builder
 	b.WriteString("| scenario | what happens | seed | published | acknowledged | delivered | lost | duplicated | reordered | taken away | resets told | longest silence |\n")
-	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, r := range results {
 		if r.skipped != "" {
 			fmt.Fprintf(&b, "| `%s` | %s | | not run: %s | | | | | | | | |\n", r.name, r.what, r.skipped)
@@ -144,11 +163,7 @@ func writeTable(file string) error {
 		fmt.Fprintf(&b, "| `%s` | %s | %d | %d | %d | %d | %d | %d | %d | %d | %d | %.1f s |\n",
 			r.name, r.what, r.seed, r.published, r.acked, r.delivered, r.lost, r.duplicated, r.reordered, r.missing, r.resets, r.silence.Seconds())
 	}
-	if file == "-" {
-		_, err := fmt.Print(b.String())
-		return err
-	}
-	return os.WriteFile(file, []byte(b.String()), 0o644)
+	return b.String()
 }
 
 // bugs finds what no program may ever say.

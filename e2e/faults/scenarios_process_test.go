@@ -164,4 +164,24 @@ var processScenarios = []scenario{
 			}
 		},
 	},
+	{
+		name: "lagging-copy", what: "cluster: one server is parted from the others for 5 s and then catches up slowly, while bridges and clients come back",
+		plan: plan{nats: 3, padding: 2000, args: []string{"--window-bytes", "128KiB"}, settle: 2 * time.Minute},
+		faults: func(w *world) {
+			list := w.around(w.follower())
+			each(list, func(l *link.Link) { l.Stall(link.Both) })
+			w.lasts(5 * time.Second)
+			each(list, func(l *link.Link) { l.Throttle(40_000) })
+			for _, l := range list {
+				l.Unstall()
+			}
+			for i := range 4 {
+				each(w.edges, (*link.Link).Refuse)
+				w.bounce(w.bridges[i%2], syscall.SIGKILL, 0)
+				w.flow(100)
+				w.heal(w.edges)
+				w.flow(100)
+			}
+		},
+	},
 }

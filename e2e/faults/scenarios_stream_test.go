@@ -92,6 +92,18 @@ var streamScenarios = []scenario{
 		after: (*world).wasTold,
 	},
 	{
+		name: "restored-online", what: "the stream is deleted, and restored from a backup (`nats stream backup`) that is 300 events old",
+		plan: plan{nats: 1, policy: gone},
+		faults: func(w *world) {
+			b := w.takeBackup()
+			w.flow(300)
+			w.request("STREAM.DELETE."+streamName, struct{}{})
+			w.restore(b)
+			w.flow(200)
+		},
+		after: (*world).wasTold,
+	},
+	{
 		name: "consumers-deleted", what: "the consumers of the bridges are deleted, five times",
 		plan: plan{nats: 1},
 		faults: func(w *world) {

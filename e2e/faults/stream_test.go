@@ -101,14 +101,7 @@ func (w *world) stepDown() {
 		if err != nil {
 			return err
 		}
-		var r struct{ Error *jetstream.APIError }
-		if err := json.Unmarshal(msg.Data, &r); err != nil {
-			return err
-		}
-		if r.Error != nil {
-			return r.Error
-		}
-		return nil
+		return refused(msg.Data)
 	})
 	program.Eventually(w.t, w.plan.settle, func() error {
 		if w.leader() == old {
@@ -178,7 +171,7 @@ func (tr *truth) take(m jetstream.Msg) error {
 	return nil
 }
 
-// request asks JetStream for something, and expects it to be done.
+// request asks JetStream for something until somebody answers, and expects it to be done.
 func (w *world) request(subject string, body any) {
 	w.t.Helper()
 	data, err := json.Marshal(body)
@@ -190,12 +183,8 @@ func (w *world) request(subject string, body any) {
 		msg, err = w.admin.Request("$JS.API."+subject, data, 5*time.Second)
 		return err
 	})
-	var r struct{ Error *jetstream.APIError }
-	if err := json.Unmarshal(msg.Data, &r); err != nil {
-		w.t.Fatal(err)
-	}
-	if r.Error != nil {
-		w.t.Fatalf("%s: %v", subject, r.Error)
+	if err := refused(msg.Data); err != nil {
+		w.t.Fatalf("%s: %v", subject, err)
 	}
 }
 

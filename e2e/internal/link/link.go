@@ -94,6 +94,13 @@ func (l *Link) Stall(way Way) {
 	l.stalled |= way
 }
 
+// Unstall ends a stall, and leaves other faults as they are.
+func (l *Link) Unstall() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unstall()
+}
+
 // Vanish never passes on anything again on the connections of now, and tells neither end: both are half-open. Later ones are well.
 func (l *Link) Vanish() {
 	l.mu.Lock()
