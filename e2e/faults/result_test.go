@@ -15,14 +15,14 @@ import (
 
 // A result is one row of the table.
 type result struct {
-	name, what, must                             string
-	seed                                         uint64
-	skipped                                      string
-	clients                                      int
-	published, acked, retries, missing, twice    int // missing: acknowledged, and not stored in the end
-	delivered, lost, away, duplicated, reordered int
-	unasked, resets                              int
-	silence, absence                             time.Duration
+	name, what                                string
+	seed                                      uint64
+	skipped                                   string
+	clients                                   int
+	published, acked, retries, missing, twice int // missing: acknowledged, and not stored in the end
+	delivered, lost, duplicated, reordered    int
+	unasked, resets                           int
+	silence, absence                          time.Duration
 }
 
 var (
@@ -78,7 +78,6 @@ func (w *world) reckonClient(c *client, r *result) (notes []string) {
 	for _, s := range c.subs {
 		v := s.judge(w.ledger.entries, w.truth, w.plan.policy)
 		r.lost += v.lost
-		r.away += v.away
 		r.delivered += s.count
 		r.duplicated += s.duplicated
 		r.reordered += s.reordered

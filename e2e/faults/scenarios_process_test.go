@@ -165,7 +165,7 @@ var processScenarios = []scenario{
 		},
 	},
 	{
-		name: "lagging-copy", what: "cluster: one server is parted from the others for 5 s and then catches up slowly, while bridges and clients come back",
+		name: "lagging-copy", what: "cluster: one server is parted from the others for 5 s and then catches up slowly, while bridges and clients come back", long: true,
 		plan: plan{nats: 3, padding: 2000, args: []string{"--window-bytes", "128KiB"}, settle: 2 * time.Minute},
 		faults: func(w *world) {
 			list := w.around(w.follower())

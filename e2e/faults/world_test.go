@@ -297,7 +297,7 @@ func (w *world) connect(addrs []string) *nats.Conn {
 	w.t.Helper()
 	nc, err := nats.Connect("nats://"+strings.Join(addrs, ",nats://"), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond),
 		nats.ReconnectJitter(50*time.Millisecond, 50*time.Millisecond), nats.ReconnectBufSize(-1), nats.Timeout(2*time.Second),
-		nats.PingInterval(time.Second), nats.MaxPingsOutstanding(2))
+		nats.PingInterval(time.Second), nats.MaxPingsOutstanding(2), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // errors are what we are here for
 	if err != nil {
 		w.t.Fatal(err)
 	}
