@@ -9,7 +9,7 @@
 //	go test ./e2e/faults -run 'Fault/kill-leader' -seed 7 -v      one of them, again
 //	go test ./e2e/faults -run Fault -table faults.md              the table of docs/faults.md
 //	go test ./e2e/faults -run Soak -soak 20m -timeout 30m -v      random faults; -racebuild for bridges with the race detector
-//	go test ./e2e/faults -run Rolling -rolling 5m -v              rolling restarts under load
+//	go test ./e2e/faults -run Rolling -rolling 5m -rolling-away 5s -v    rolling restarts under load
 //
 // What needs root (small disks, power cuts, memory limits) is skipped, and says so, without it.
 package faults
