@@ -152,15 +152,15 @@ func table() string {
 	defer resultsMu.Unlock()
 	slices.SortStableFunc(results, func(a, b *result) int { return cmp.Compare(order(a.name), order(b.name)) })
 	var b strings.Builder
-	b.WriteString("| scenario | what happens | seed | published | acknowledged | delivered | lost | duplicated | reordered | taken away | resets told | longest silence |\n")
-	b.WriteString("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	b.WriteString("| scenario | what happens | seed | published | acknowledged | sent again | delivered | lost | duplicated | reordered | taken away | resets told | longest silence |\n")
+	b.WriteString("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, r := range results {
 		if r.skipped != "" {
-			fmt.Fprintf(&b, "| `%s` | %s | | not run: %s | | | | | | | | |\n", r.name, r.what, r.skipped)
+			fmt.Fprintf(&b, "| `%s` | %s | | not run: %s | | | | | | | | | |\n", r.name, r.what, r.skipped)
 			continue
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %d | %d | %d | %d | %d | %d | %d | %d | %d | %.1f s |\n",
-			r.name, r.what, r.seed, r.published, r.acked, r.delivered, r.lost, r.duplicated, r.reordered, r.missing, r.resets, r.silence.Seconds())
+		fmt.Fprintf(&b, "| `%s` | %s | %d | %d | %d | %d | %d | %d | %d | %d | %d | %d | %.1f s |\n",
+			r.name, r.what, r.seed, r.published, r.acked, r.retries, r.delivered, r.lost, r.duplicated, r.reordered, r.missing, r.resets, r.silence.Seconds())
 	}
 	return b.String()
 }

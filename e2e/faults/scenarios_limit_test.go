@@ -24,7 +24,7 @@ var limitScenarios = []scenario{
 				defer resume()
 			}
 			program.Eventually(w.t, w.plan.settle, func() error {
-				if n := w.metric(`livebridge_closes_total{code="4409"}`); n < 1 {
+				if n := w.metric(`livebridge_closes_total{code="4409"}`); n < float64(w.plan.slow) {
 					return fmt.Errorf("%v connections were closed with 4409", n)
 				}
 				return nil

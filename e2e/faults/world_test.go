@@ -307,7 +307,10 @@ func (w *world) connect(addrs []string) *nats.Conn {
 func (w *world) startClients() {
 	for i := range w.plan.clients + max(w.plan.sse, 0) {
 		c := newClient(i, i >= w.plan.clients, rand.New(rand.NewPCG(w.rng.Uint64(), uint64(i))), w.front.Addr())
-		c.slow = i < w.plan.slow
+		if i < w.plan.slow {
+			c.slow, c.subs = true, c.subs[:1]
+			c.subs[0].filter = filter{resource: "*"} // so that it has much to read
+		}
 		c.clock, c.ending, c.end = &w.load, w.ending, func() position { return w.truth.end }
 		w.clients = append(w.clients, c)
 		w.living.Go(func() { c.run(w.ctx) })
