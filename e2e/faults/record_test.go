@@ -158,6 +158,9 @@ type verdict struct {
 
 // judge compares with what the publishers and the stream know in the end.
 func (r *record) judge(entries []*entry, tr *truth, p policy) (v verdict) {
+	if len(r.resets) > 0 && p == exact {
+		r.note("was told to reset: %v", r.resets)
+	}
 	for n, e := range entries {
 		if !r.matches(e.resource, e.typ, e.id) {
 			continue

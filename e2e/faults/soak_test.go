@@ -53,6 +53,9 @@ func (w *world) randomly(d time.Duration) {
 			for time.Now().Before(end) {
 				word := choice[rng.IntN(len(choice))]
 				began := time.Now()
+				if l == ofBridges {
+					w.supervise()
+				}
 				word.run(w, rng)
 				w.t.Logf("%6.1f s  %s, %.1f s", time.Until(end).Seconds(), word.name, time.Since(began).Seconds())
 				if rng.IntN(4) > 0 { // three of four faults come when all is well, as far as this lane knows

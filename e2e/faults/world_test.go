@@ -449,27 +449,32 @@ func (w *world) settled() {
 	}
 	for _, b := range w.bridges {
 		b.Signal(syscall.SIGCONT)
-		if !b.Alive() {
-			b.Start(w.t)
-		}
 	}
+	w.supervise()
 	program.Eventually(w.t, w.plan.settle, w.bridgesReady)
 	program.Eventually(w.t, w.plan.settle, w.replicated)
 	program.Eventually(w.t, w.plan.settle, w.allLive)
 }
 
-// bridgesReady returns nil when every bridge is. One that has ended is started again, as a process manager does: a bridge that starts does not
-// wait for its NATS.
+// bridgesReady returns nil when every bridge is. One that has ended is started again, as a process manager does: a bridge does not
+// wait for its NATS when it starts.
 func (w *world) bridgesReady() error {
+	w.supervise()
 	for i, b := range w.bridges {
 		if err := b.Ready(); err != nil {
-			if !b.Alive() {
-				b.Start(w.t)
-			}
 			return fmt.Errorf("bridge %d: %w", i+1, err)
 		}
 	}
 	return nil
+}
+
+// supervise starts the bridges that have ended.
+func (w *world) supervise() {
+	for _, b := range w.bridges {
+		if !b.Alive() {
+			b.Start(w.t)
+		}
+	}
 }
 
 // links are all of them.

@@ -56,6 +56,9 @@ func Spawn(t testing.TB, env []string, bin string, args ...string) *Process {
 	t.Cleanup(func() {
 		p.Kill()
 		if t.Failed() {
+			if errs := p.Said(`"level":"ERROR"`, "[ERR]"); len(errs) > 0 {
+				t.Logf("%s said of errors:\n%s", filepath.Base(bin), strings.Join(errs[:min(len(errs), 20)], "\n"))
+			}
 			t.Logf("%s said:\n%s", filepath.Base(bin), p.Output())
 		}
 	})
