@@ -47,7 +47,9 @@ type client struct {
 	mu     sync.Mutex
 	halt   chan struct{} // not nil: reading is suspended until it is closed
 	lostAt time.Time     // since when it has been away; zero = it is not
+	tries  int           // to come back, since then
 	away   time.Duration // the longest absence
+	worst  string        // what is known of it
 	heard  time.Time     // when the last event came
 	quiet  time.Duration // the longest silence between events, while there was load
 }
@@ -141,6 +143,7 @@ func bad(format string, args ...any) error { return &badFrame{fmt.Sprintf(format
 func (c *client) lost() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.tries++
 	if c.lostAt.IsZero() {
 		c.lostAt = time.Now()
 	}
@@ -153,8 +156,10 @@ func (c *client) caughtUp() {
 	}
 	c.mu.Lock()
 	if !c.lostAt.IsZero() {
-		c.away = max(c.away, time.Since(c.lostAt))
-		c.lostAt = time.Time{}
+		if away := time.Since(c.lostAt); away > c.away {
+			c.away, c.worst = away, fmt.Sprintf("%s away from %s on, back with try %d", away.Round(time.Millisecond), c.lostAt.Format(time.TimeOnly), c.tries)
+		}
+		c.lostAt, c.tries = time.Time{}, 0
 	}
 	c.mu.Unlock()
 	c.live.Store(true)

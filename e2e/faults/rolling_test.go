@@ -3,8 +3,10 @@
 package faults
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -32,8 +34,11 @@ func TestRolling(t *testing.T) {
 	times := 0
 	for end := time.Now().Add(*rollingFor); time.Now().Before(end); times++ {
 		b := w.bridges[times%2]
+		began := time.Now()
 		w.bounce(b, syscall.SIGTERM, 0)
+		stopped := time.Since(began)
 		program.Eventually(t, w.plan.settle, b.Ready)
+		t.Logf("%s: bridge %d drained in %s, ready again after %s", began.Format(time.TimeOnly), times%2+1, stopped.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 		<-turns.C
 	}
 	w.settled()
@@ -45,8 +50,13 @@ func TestRolling(t *testing.T) {
 		t.Errorf("a client was away for %s", r.absence)
 	}
 	drained := 0
+	slices.SortFunc(w.clients, func(a, b *client) int { return cmp.Compare(a.away, b.away) })
 	for _, c := range w.clients {
 		drained += c.closes[1001]
+	}
+	t.Logf("longest absences: half of the clients up to %s, 99 in 100 up to %s", w.clients[len(w.clients)/2].away.Round(time.Millisecond), w.clients[len(w.clients)*99/100].away.Round(time.Millisecond))
+	for _, c := range w.clients[len(w.clients)-3:] {
+		t.Logf("%s: %s", c.subs[0].name, c.worst)
 	}
 	t.Logf("%d restarts; clients were told to go elsewhere (1001) %d times", times, drained)
 	if drained == 0 {

@@ -76,7 +76,7 @@ func (w *world) leader() *node {
 			return err
 		}
 		for _, n := range w.nodes {
-			if info.Cluster != nil && info.Cluster.Leader == n.Name && n.Alive() {
+			if info.Cluster != nil && info.Cluster.Leader == n.Name {
 				found = n
 				return nil
 			}
