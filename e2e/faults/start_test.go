@@ -59,7 +59,7 @@ func (w *world) cluster() {
 			urls = append(urls, strconv.Quote("nats-route://"+l.Addr()))
 		}
 		w.routes = append(w.routes, out)
-		n.Cluster = fmt.Sprintf("{ name: faults, listen: %q, advertise: \"127.0.0.1:1\", no_advertise: true, routes: [%s] }", ports[i], strings.Join(urls, ", "))
+		n.Cluster = fmt.Sprintf("{ name: faults, listen: %q, advertise: \"127.0.0.1:1\", no_advertise: true, ping_interval: \"5s\", routes: [%s] }", ports[i], strings.Join(urls, ", "))
 	}
 }
 
