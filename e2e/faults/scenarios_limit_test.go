@@ -25,7 +25,9 @@ var limitScenarios = []scenario{
 			}
 			program.Eventually(w.t, w.plan.settle, func() error {
 				if n := w.metric(`livebridge_closes_total{code="4409"}`); n < float64(w.plan.slow) {
-					return fmt.Errorf("%v connections were closed with 4409", n)
+					acked, _ := w.ledger.count()
+					return fmt.Errorf("%v connections were closed with 4409; %d events are stored, and the bridges have read up to %v and %v", n, acked,
+						w.metricOf(0, "livebridge_tail_head_sequence"), w.metricOf(1, "livebridge_tail_head_sequence"))
 				}
 				return nil
 			})
