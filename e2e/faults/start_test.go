@@ -75,7 +75,7 @@ func (w *world) natsAnswers() error {
 func (w *world) startBridges() {
 	w.t.Helper()
 	bin, _, env := w.bins()
-	args := append([]string{"--ping", "2s", "--max-outbox", "256KiB"}, w.plan.args...)
+	args := append([]string{"--ping", w.plan.ping, "--max-outbox", "256KiB"}, w.plan.args...)
 	if w.plan.disk != folder {
 		args = append(args, "--max-bytes", "16MiB") // the disks are small
 	}

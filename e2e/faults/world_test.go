@@ -23,6 +23,7 @@ type plan struct {
 	nats    int           // servers beside the bridges: 0 = NATS is inside the bridge, 1, or 3 as a cluster
 	disk    volumeKind    // of every NATS server
 	sync    string        // sync_interval of NATS; "" = always
+	ping    string        // heartbeat of the bridges; "" = 2s
 	args    []string      // more of the bridges
 	env     []string      // of the bridges
 	clients int           // by WebSocket; 0 = 24
@@ -48,6 +49,9 @@ func (p plan) withDefaults() plan {
 	def(&p.clients, 24)
 	def(&p.sse, 4)
 	def(&p.rate, 200)
+	if p.ping == "" {
+		p.ping = "2s"
+	}
 	if p.settle == 0 {
 		p.settle = 60 * time.Second
 	}
