@@ -1,6 +1,6 @@
 // Mints a token for a user, as a backend does for whoever is logged in:
 //
-//	go run ./examples/tokens/go jwt.secret ada
+//	cd examples/tokens/go && go run . ../../../jwt.secret ada
 package main
 
 import (
