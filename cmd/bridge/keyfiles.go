@@ -63,7 +63,7 @@ func (k *keyFiles) open() error {
 // load reads the file, and says whether it holds another key than before. Where it cannot be used, what it held before stays.
 func (f *keyFile) load() (changed bool, err error) {
 	text, err := f.read()
-	if err != nil || bytes.Equal(text, f.text) {
+	if err != nil || f.current != nil && bytes.Equal(text, f.text) { // the text of an empty file is like that of none
 		return false, err
 	}
 	v, err := f.verifier(text)
