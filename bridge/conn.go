@@ -69,7 +69,7 @@ func (s *Server) newConn(id string, nc net.Conn, f framing, who visitor) *conn {
 }
 
 // ended writes into the log how the connection ended. Ends that somebody should look into, if there are many, are told without being asked
-// for: a peer that was too slow, silent or too busy, and a bug.
+// for: a peer that was too slow, silent or too busy, and a bug. What costs a peer nothing to cause is told now and then.
 func (c *conn) ended() {
 	c.out.mu.Lock()
 	code := c.out.code
@@ -78,8 +78,12 @@ func (c *conn) ended() {
 	switch code {
 	case 0:
 		code = closeAbnormal
-	case protocol.CloseSlow, protocol.CloseTimeout, protocol.CloseTooMany, protocol.CloseInternal:
+	case protocol.CloseSlow, protocol.CloseInternal:
 		level = slog.LevelInfo
+	case protocol.CloseTimeout:
+		level = c.srv.complaints.level(goneTimeout, slog.LevelInfo)
+	case protocol.CloseTooMany:
+		level = c.srv.complaints.level(goneTooMany, slog.LevelInfo)
 	}
 	c.log.Log(context.Background(), level, "disconnected", "code", int(code), "why", code.String(),
 		"lived", time.Since(c.opened).Round(time.Millisecond).String(), "head", c.srv.cfg.Log.Head().String())

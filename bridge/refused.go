@@ -1,8 +1,12 @@
 package bridge
 
 import (
+	"context"
+	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"github.com/gofiber/fiber/v2"
 )
 
 // A reason says which limit something was refused by. It is a metric's label, so there are few.
@@ -27,25 +31,47 @@ const (
 var reasons = []reason{overConnections, overAddress, overUser, overByteRate, overTime, overConnectTime, overHeader, overBody, overBodies,
 	overPages, overSubscriptions, overIDs, overTickets}
 
-// complaints remembers when the log was last told of each reason.
+// Reasons that the log alone knows: no limit is exceeded, but anybody can cause as many of these lines as he likes.
+const (
+	badToken    reason = "token"
+	badOrigin   reason = "origin"
+	badHost     reason = "host"
+	goneTimeout reason = "4408" // closed with this code
+	goneTooMany reason = "4429"
+)
+
+// complaints remembers when the log was last told of each reason, in Unix nanoseconds. Whoever floods the bridge must not flood the log, too.
 type complaints map[reason]*atomic.Int64
 
 const complainEvery = 10 * time.Second
 
 func newComplaints() complaints {
 	c := make(complaints)
-	for _, why := range reasons {
+	for _, why := range append([]reason{badToken, badOrigin, badHost, goneTimeout, goneTooMany}, reasons...) {
 		c[why] = new(atomic.Int64)
 	}
 	return c
 }
 
-// refuse counts what was refused by a limit. The log is told now and then: whoever floods the bridge must not flood the log, too.
+// due says whether the log is to be told of this reason again; then it is not for the next [complainEvery].
+func (c complaints) due(why reason, now time.Time) bool {
+	last, at := c[why], now.UnixNano()
+	before := last.Load()
+	return at-before >= int64(complainEvery) && last.CompareAndSwap(before, at)
+}
+
+// level is the level of a line about this reason: the one that is given now and then, and debug for all others.
+func (c complaints) level(why reason, rarely slog.Level) slog.Level {
+	if c.due(why, time.Now()) {
+		return rarely
+	}
+	return slog.LevelDebug
+}
+
+// refuse counts what was refused by a limit, and tells the log now and then.
 func (s *Server) refuse(why reason, remote string) {
 	s.metrics.refusals.WithLabelValues(string(why)).Inc()
-	last, now := s.complaints[why], time.Now().UnixNano()
-	before := last.Load()
-	if now-before < int64(complainEvery) || !last.CompareAndSwap(before, now) {
+	if !s.complaints.due(why, time.Now()) {
 		return
 	}
 	args := []any{"reason", string(why), "remote", remote}
@@ -53,4 +79,9 @@ func (s *Server) refuse(why reason, remote string) {
 		args = append(args, "hint", "if this is a reverse proxy, name it with --trusted-proxies; if many users share it, raise --max-connections-per-address")
 	}
 	s.log.Warn("refused: a limit is reached", args...)
+}
+
+// notePage tells the operator of a foreign page: now and then as a warning, and always at debug level.
+func (s *Server) notePage(c *fiber.Ctx, why reason, text, name, value string) {
+	s.log.Log(context.Background(), s.complaints.level(why, slog.LevelWarn), text, name, short(value), "path", short(c.Path()), "remote", s.visitor(c).remote)
 }

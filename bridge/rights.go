@@ -1,6 +1,8 @@
 package bridge
 
 import (
+	"context"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -21,7 +23,7 @@ func (s *session) admit(token string) (*access, error) {
 		if err == nil {
 			return a, nil
 		}
-		s.log.Info("token refused", "error", err)
+		s.log.Log(context.Background(), s.srv.complaints.level(badToken, slog.LevelInfo), "token refused", "error", err)
 	}
 	_ = s.tell("", "", unauthorized(token != ""))
 	return nil, closing{code: protocol.CloseUnauthorized}

@@ -82,20 +82,20 @@ func (s *Server) guard(c *fiber.Ctx) (err error) {
 	}()
 	secure(c)
 	if host := string(c.Context().Host()); !s.origins.knows(host) {
-		s.log.Warn("host refused", "host", short(host), "path", short(c.Path()), "remote", s.visitor(c).remote)
+		s.notePage(c, badHost, "host refused", "host", host)
 		return protocol.Errorf(protocol.Forbidden, "this bridge is for this machine alone and is not known as %q: start it with --origins http://%s",
 			short(host), short(host))
 	}
 	origin := c.Get(fiber.HeaderOrigin)
 	if origin == "" {
 		if !s.origins.any && hidden(c) {
-			s.log.Warn("origin refused", "origin", "", "path", short(c.Path()), "remote", s.visitor(c).remote)
+			s.notePage(c, badOrigin, "origin refused", "origin", "")
 			return protocol.Errorf(protocol.Forbidden, "a browser sent this without the origin of its page: leave out cookies where this is no browser")
 		}
 		return c.Next()
 	}
 	if !s.origins.allows(origin, string(c.Context().Host())) {
-		s.log.Warn("origin refused", "origin", short(origin), "path", short(c.Path()), "remote", s.visitor(c).remote)
+		s.notePage(c, badOrigin, "origin refused", "origin", origin)
 		return protocol.Errorf(protocol.Forbidden, "pages of origin %q may not use this bridge: start it with --origins %s", short(origin), short(origin))
 	}
 	c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
