@@ -3,6 +3,7 @@ package abuse
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,10 +35,13 @@ type target struct {
 	js          jetstream.JetStream
 	keys        *keys
 	bystander   *bystander
+	tls         *tls.Config // of its clients; nil = none
+	secretFile  string
 
 	mu    sync.Mutex
-	lines []string // of the log, as they stand in the table
-	limit []string // lines that say that a limit is reached, which are written now and then
+	lines []string          // of the log, as they stand in the table
+	limit []string          // lines that say that a limit is reached, which are written now and then
+	rare  map[string]string // kinds of lines that are at debug level but now and then: the level that they then have
 	raw   bytes.Buffer
 	heard bytes.Buffer // everything that it has told anybody
 	given []string     // secrets: what it was given and must never show
@@ -48,9 +52,17 @@ type target struct {
 func start(t *testing.T, args ...string) *target {
 	t.Helper()
 	b := &target{t: t, addr: loopback(t), admin: loopback(t), nats: loopback(t)}
-	args = append([]string{"--listen", b.addr, "--admin-listen", b.admin, "--nats-listen", b.nats, "--store-dir", filepath.Join(t.TempDir(), "store"),
-		"--log-format", "json", "--log-level", "debug", "--nats-config", natsConf(t)}, args...)
-	cmd := exec.Command(bridgeBin, args...)
+	b.launch(append([]string{"--nats-listen", b.nats, "--store-dir", filepath.Join(t.TempDir(), "store"), "--nats-config", natsConf(t, "")}, args...)...)
+	b.join()
+	return b
+}
+
+// launch starts the program, and waits until it is ready.
+func (b *target) launch(args ...string) {
+	t := b.t
+	t.Helper()
+	b.rare = map[string]string{}
+	cmd := exec.Command(bridgeBin, append([]string{"--listen", b.addr, "--admin-listen", b.admin, "--log-format", "json", "--log-level", "debug"}, args...)...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -87,18 +99,31 @@ func start(t *testing.T, args ...string) *target {
 		}
 		return err
 	})
-	if b.nc, err = nats.Connect("nats://"+b.nats, nats.MaxReconnects(-1)); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.nc.Close)
-	if b.js, err = jetstream.New(b.nc); err != nil {
-		t.Fatal(err)
-	}
-	return b
 }
 
-// natsConf is the shipped configuration without its fsync for each message, which is not what is under test here.
-func natsConf(t *testing.T) string {
+// join connects to the NATS of the bridge, as one who may do everything.
+func (b *target) join(opts ...nats.Option) {
+	b.t.Helper()
+	var err error
+	if b.nc, err = nats.Connect("nats://"+b.nats, append(opts, nats.MaxReconnects(-1))...); err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(b.nc.Close)
+	if b.js, err = jetstream.New(b.nc); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// also starts a second bridge on the same stream.
+func (b *target) also(args ...string) *target {
+	b.t.Helper()
+	other := &target{t: b.t, addr: loopback(b.t), admin: loopback(b.t), nats: b.nats}
+	other.launch(append([]string{"--nats-url", "nats://" + b.nats}, args...)...)
+	return other
+}
+
+// natsConf is the shipped configuration without its fsync for each message, which is not what is under test here, and with more.
+func natsConf(t *testing.T, more string) string {
 	t.Helper()
 	shipped, err := os.ReadFile("../../nats.conf")
 	if err != nil {
@@ -109,7 +134,7 @@ func natsConf(t *testing.T) string {
 		t.Fatal("nats.conf has no sync_interval: always")
 	}
 	path := filepath.Join(t.TempDir(), "nats.conf")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(text+more), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -199,7 +224,28 @@ func (b *target) readable(line []byte) (text, from string) {
 	if uninteresting[msg] || uninteresting[text] {
 		return "", "nats"
 	}
+	if kind := nowAndThen.FindString(text); kind != "" && level != "DEBUG" {
+		b.rare[kind] = level
+		level = "DEBUG"
+	}
 	return level + " " + text, from
+}
+
+// nowAndThen begins lines that are written at debug level, but one in 10 s above.
+var nowAndThen = regexp.MustCompile(`^(token refused|origin refused|host refused|disconnected code=(4408|4429))`)
+
+// rarely are the lines above debug level that have to be in the log where these are: since the bridge has started, not since the row has.
+func (b *target) rarely(news map[string]int) (lines []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for l := range news {
+		kind := nowAndThen.FindString(strings.TrimPrefix(l, "DEBUG "))
+		if level, ok := b.rare[kind]; ok {
+			lines = append(lines, fmt.Sprintf("%s %s (at most every 10 s)", level, kind))
+		}
+	}
+	slices.Sort(lines)
+	return slices.Compact(lines)
 }
 
 // flood are names that a row numbers.
@@ -207,11 +253,14 @@ var flood = regexp.MustCompile(`flood-\d+`)
 
 var port = regexp.MustCompile(`127\.0\.0\.1:\d+`)
 
+var secretPath = regexp.MustCompile(`/\S*/jwt\.secret\b`)
+
 var plainValue = regexp.MustCompile(`^[\w./:*-]+$`)
 
 func (b *target) quoted(text string) string {
 	text = flood.ReplaceAllString(text, "flood-N")
 	text = port.ReplaceAllString(text, "127.0.0.1:PORT")
+	text = secretPath.ReplaceAllString(text, "jwt.secret")
 	if plainValue.MatchString(text) {
 		return text
 	}
@@ -377,8 +426,12 @@ func (b *target) unharmed(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("the bystander does not get its event")
 	}
+	asks, scheme := look, "http://"
+	if b.tls != nil {
+		asks, scheme = &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: b.tls}}, "https://"
+	}
 	for _, path := range []string{"/healthz", "/readyz"} {
-		resp, err := look.Get("http://" + b.addr + path)
+		resp, err := asks.Get(scheme + b.addr + path)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -33,14 +33,16 @@ var kinds = []kind{
 	{"quick", "`--connect-timeout 500ms --ping 500ms --max-connections 20 --max-outbox 64KiB --max-replay 50`", func(t *testing.T) *target {
 		return start(t, "--connect-timeout", "500ms", "--ping", "500ms", "--max-connections", "20", "--max-outbox", "64KiB", "--max-replay", "50")
 	}},
-	{"patient", "as open; for what takes ten seconds", func(t *testing.T) *target { return start(t) }},
+	{"patient", "`--window-bytes 1MiB`, so that replays read from JetStream; for what takes ten seconds", func(t *testing.T) *target { return start(t, "--window-bytes", "1MiB") }},
+	{"tls", "`--tls-cert`, `--tls-key`", startTLS},
+	{"users", "`--nats-config` with the users `shop`, who may publish `live.products.>`, and `ops`, who may everything", startUsers},
 }
 
 func startSecret(t *testing.T) *target {
 	k := newKeys(t, "HS256")
-	b := start(t, "--jwt-secret-file", file(t, "jwt.secret", append(k.secret, '\n')), "--jwt-issuer", issuer, "--jwt-audience", audience,
-		"--origins", "https://good.example,https://*.apps.example")
-	b.keys, k.b = k, b
+	secret := file(t, "jwt.secret", append(k.secret, '\n'))
+	b := start(t, "--jwt-secret-file", secret, "--jwt-issuer", issuer, "--jwt-audience", audience, "--origins", "https://good.example,https://*.apps.example")
+	b.keys, k.b, b.secretFile = k, b, secret
 	b.secret(string(k.secret))
 	return b
 }

@@ -1,8 +1,12 @@
 package abuse
 
 import (
+	"bufio"
+	"bytes"
 	"fmt"
+	"io"
 	"math"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -180,6 +184,58 @@ var limits = group{
 				_, got := slow.gone()
 				return got
 			}, status: 101, close: "4409", metric: []string{closed("4409", 1)}},
+		{on: "quick", name: "a reader of a byte a second, which answers pings: closed when more waits for it than `--max-outbox`; memory is bounded",
+			do: func(a *attack) answer {
+				slow := a.open("").narrow()
+				slow.text(subscribe(`"resource":"big"`)).until("live")
+				stop := slow.sip()
+				good := a.open("")
+				good.text(subscribe(`"resource":"big"`)).until("live")
+				before, memory := a.on.samples()[`closes_total{code="4409"}`], a.on.memory()
+				body := `"` + strings.Repeat("x", 60000) + `"`
+				for i := 0; a.on.samples()[`closes_total{code="4409"}`] == before; i++ { // until socket buffers and outbox are full
+					a.publish(fmt.Sprintf("live.big.updated.%d", i), body)
+					if e := good.until("event"); e.ID != fmt.Sprint(i) {
+						a.fail("%s, want %d", e.ID, i)
+					}
+				}
+				if grown := a.on.memory() - memory; grown > 64<<20 {
+					a.fail("the process grew by %v bytes", grown)
+				}
+				stop()
+				_, got := slow.gone()
+				return got
+			}, status: 101, close: "4409", metric: []string{closed("4409", 1)}},
+		{on: "patient", name: "100 clients replay everything at the same moment, and take nothing at first: the bystander gets its event meanwhile, and each of them gets everything in its turn",
+			do: func(a *attack) answer {
+				const n, events = 100, 60
+				for i := range events {
+					a.publish(fmt.Sprintf("live.big.updated.%d", i), quote(strings.Repeat("x", 50000)))
+				}
+				a.known()
+				var ways [n]*wire
+				many(10, func(i int) {
+					for j := range n / 10 {
+						w := a.open("").narrow()
+						w.deaf = true
+						ways[n/10*i+j] = w.text(subscribe(`"resource":"big","since":"0001-01-01T00:00:00Z"`))
+					}
+				})
+				a.on.eventually("all are being replayed to, or wait in line", func() error {
+					if m := a.on.samples(); m["subscriptions_replaying"] != n {
+						return fmt.Errorf("%v are", m["subscriptions_replaying"])
+					}
+					return nil
+				})
+				a.on.unharmed(a.t)
+				many(n, func(i int) {
+					_ = ways[i].SetDeadline(time.Now().Add(3 * patience))
+					if got := ways[i].skim(); got != events {
+						a.t.Errorf("client %d got %d events, want %d", i, got, events)
+					}
+				})
+				return ways[0].outcome()
+			}, status: 101, close: "none"},
 		{on: "strict", name: "256 KiB at once where no more may come: four messages of 60 KB are answered, four refused, then the connection is closed",
 			do: func(a *attack) answer {
 				big := frame(opText, `{"op":"ping","x":"`+strings.Repeat("x", 60000)+`"}`)
@@ -337,6 +393,56 @@ func (w *wire) outcome19() answer {
 		case s.Op == "error":
 			got.adds(s.Code)
 			return got
+		}
+	}
+}
+
+// narrow makes the client take little from the network ahead of its reading.
+func (w *wire) narrow() *wire {
+	if err := w.Conn.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
+		w.a.fail("%v", err)
+	}
+	return w
+}
+
+// sip reads a byte a second, and sends pongs, until it is told to stop. Then everything can be read as if nothing had been.
+func (w *wire) sip() (stop func()) {
+	ahead, _ := w.in.Peek(w.in.Buffered())
+	taken := bytes.NewBuffer(bytes.Clone(ahead))
+	ending, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		read, pong := time.NewTicker(time.Second), time.NewTicker(100*time.Millisecond)
+		defer read.Stop()
+		defer pong.Stop()
+		for {
+			select {
+			case <-read.C:
+				_, _ = io.CopyN(taken, w.Conn, 1)
+			case <-pong.C:
+				w.say(frame(opPong, ""))
+			case <-ending:
+				return
+			}
+		}
+	}()
+	return func() {
+		close(ending)
+		<-done
+		w.in = bufio.NewReader(io.MultiReader(taken, w.Conn))
+	}
+}
+
+// skim reads to `live`, and counts the events before.
+func (w *wire) skim() (events int) {
+	for {
+		_, payload, err := w.read()
+		if err != nil {
+			w.a.t.Errorf("before live: %v", err)
+			return events
+		}
+		if events += strings.Count(payload, `"op":"event"`); strings.Contains(payload, `"op":"live"`) {
+			return events
 		}
 	}
 }

@@ -26,6 +26,7 @@ var atStart = []refusal{
 	{"a secret that the group may read (0640)", withFile("--jwt-secret-file", 0o640, strings.Repeat("s", 48)), "", 2},
 	{"a secret that everybody may read (0644)", withFile("--jwt-secret-file", 0o644, strings.Repeat("s", 48)), "", 2},
 	{"a secret of 31 bytes", withFile("--jwt-secret-file", 0o600, strings.Repeat("s", 31)), "", 1},
+	{"an empty secret", withFile("--jwt-secret-file", 0o600, "\n"), "", 1},
 	{"a public key as the secret with which everybody could sign", func(t *testing.T) []string {
 		return withFile("--jwt-secret-file", 0o600, string(newKeys(t, "RS256").public()))(t)
 	}, "", 1},

@@ -101,6 +101,14 @@ var starts = group{
 				none.until("event")
 				return none.outcome()
 			}, status: 101, close: "none"},
+		{on: "patient", name: "a cursor of the future, which a deposed leader of a cluster could have given: `reset` after 8 s",
+			do: func(a *attack) answer {
+				forged := a.forge(a.here(), func(raw []byte) { binary.BigEndian.PutUint64(raw[9:], 1<<62) })
+				w := a.open("").text(subscribe(`"resource":"products","after":` + quote(forged)))
+				got := answer{status: 101, close: "none"}
+				got.adds("reset " + w.until("reset").Reason)
+				return got
+			}, status: 101, code: "reset stream", close: "none", metric: []string{`resets_total{reason="stream"} 1`}},
 		{on: "quick", name: "a replay of more than `--max-replay` events: `reset`, and live from there",
 			do: func(a *attack) answer {
 				cursor := a.here()

@@ -57,7 +57,7 @@ type group struct {
 }
 
 func groups() []group {
-	return []group{handshakes, tokens, rights, frames, starts, limits, requests, fromNATS}
+	return []group{handshakes, overTLS, tokens, revoked, rights, frames, starts, limits, requests, fromNATS, withUsers}
 }
 
 // An attack is one row while it is run.
@@ -129,7 +129,8 @@ func (r row) run(t *testing.T, b *target) {
 		enough = 300 * time.Millisecond
 	}
 	for end := time.Now().Add(enough); ; time.Sleep(5 * time.Millisecond) {
-		if logged = cell(append(counted(b.news()), complaints...)); logged == old.logs[r.name] || time.Now().After(end) {
+		news := b.news()
+		if logged = cell(append(append(counted(news), complaints...), b.rarely(news)...)); logged == old.logs[r.name] || time.Now().After(end) {
 			break
 		}
 	}
