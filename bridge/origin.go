@@ -65,9 +65,10 @@ func (o origins) allows(origin, host string) bool {
 	if origin == "" || o.any {
 		return true
 	}
-	u, err := url.Parse(strings.ToLower(origin))
-	if err != nil || u.Host == "" {
-		return false
+	origin = strings.ToLower(origin)
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" || origin != u.Scheme+"://"+u.Host || strings.HasSuffix(u.Host, ":") {
+		return false // no browser writes an origin like this: RFC 6454, section 6.2
 	}
 	from := hostPort(u)
 	if u.Scheme == "http" || u.Scheme == "https" {
@@ -85,7 +86,8 @@ func (o origins) allows(origin, host string) bool {
 
 func (p pattern) matches(host string) bool {
 	if p.subdomains {
-		return strings.HasSuffix(host, "."+p.host)
+		name, ok := strings.CutSuffix(host, "."+p.host)
+		return ok && name != ""
 	}
 	return host == p.host
 }
