@@ -3,240 +3,200 @@
 package main
 
 import (
-	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
-	"strconv"
-	"syscall"
+	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// A swarm is many WebSocket clients read by one thread with epoll, so that the load generator costs little of the machine it shares with
-// what it measures. It counts events and checks their order.
+// A swarm is many clients read by one thread with epoll, so that the load generator costs little of the machine it shares with what it
+// measures. It reads every server in the same way: an event is counted, and its order checked, by the number at the end of its payload
+// (see [body]).
 type swarm struct {
-	addr  string
+	speak dialect
+	addr  *unix.SockaddrInet4
 	ep    int
-	conns []*peer
+	conns []*client
+	byFD  map[int32]*client
 	buf   []byte
+	wait  int // clients that are connecting now
 
-	events  int64           // received
-	bytes   int64           // received
-	seen    map[int32]*peer // by descriptor
-	latency []time.Duration // of events that carry "t", one in sample
-	sample  int
-	onEvent func(p *peer, line []byte) // for every event, if set
+	events  atomic.Int64    // received
+	latency []time.Duration // from before the publish to the arrival, of one event in sample
+	sample  int64           // 0 = none
+	from    int64           // events published before this time count for no latency, Unix nanoseconds
+	dropped int             // clients whose connection the server has closed
+	failed  error           // of a client that could not be connected
 }
 
-type peer struct {
+// A client is one connection of a swarm.
+type client struct {
 	fd      int
-	partial []byte // of a frame
-	last    int64  // number of the last event
-	events  int
-	lost    int // gaps or steps back in the numbers
-	live    bool
+	at      string // where it resumes; "" = now
+	state   state
+	head    []byte // what has come before it was ready
+	partial []byte // of a WebSocket frame, or of an HTTP chunk
+	carry   []byte // of an event
+	ids     int64  // of the ids 0 to 999, which events are about in turn, it wants so many
+	next    int64  // number of the next event
+	events  int64
+	wrong   int64 // events whose number was not the next
 	closed  bool
-	cursor  string
 }
 
-func newSwarm(addr string) (*swarm, error) {
+// manyIDs is how many ids the events are about, in turn.
+const manyIDs = 1000
+
+type state int
+
+const (
+	connecting state = iota
+	shaking          // the handshake has been sent
+	asking           // … and answered, and the subscription sent
+	ready            // the subscription is confirmed
+)
+
+func newSwarm(speak dialect, addr string) (*swarm, error) {
+	a, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return nil, err
+	}
 	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	return &swarm{addr: addr, ep: ep, buf: make([]byte, 1<<20), seen: make(map[int32]*peer), sample: 1}, err
+	return &swarm{speak: speak, addr: &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}, ep: ep, buf: make([]byte, 256<<10), byFD: make(map[int32]*client)}, err
 }
 
-// dial opens one connection and sends the given lines after the handshake. Source addresses are spread over 127.0.0.0/8, since a pair of
-// addresses has only so many ports.
-func (s *swarm) dial(lines ...string) (*peer, error) {
-	d := net.Dialer{Timeout: 10 * time.Second, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+len(s.conns)/10000))}}
-	c, err := d.Dial("tcp", s.addr)
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	fmt.Fprintf(c, "GET /v1/ws HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: livebridge.v1\r\n\r\n", s.addr)
-	var head []byte
-	for !bytes.HasSuffix(head, []byte("\r\n\r\n")) { // nothing follows before we have sent something
-		n, err := c.Read(s.buf[:4096])
-		if err != nil {
-			return nil, err
+// atOnce is how many clients connect at one time: more would overflow the queue of a listening socket, and come again a second later.
+const atOnce = 200
+
+// dial begins to connect so many clients, and reads meanwhile. They resume at a position of the server's, or begin now.
+func (s *swarm) dial(n int, at string) error {
+	for range n {
+		for s.wait >= atOnce {
+			if err := s.read(100 * time.Millisecond); err != nil {
+				return err
+			}
 		}
-		head = append(head, s.buf[:n]...)
-	}
-	if !bytes.HasPrefix(head, []byte("HTTP/1.1 101")) {
-		return nil, fmt.Errorf("handshake: %s", head)
-	}
-	for _, line := range lines {
-		if _, err := c.Write(clientFrame(1, []byte(line))); err != nil {
-			return nil, err
+		if err := s.connect(at); err != nil {
+			return err
+		}
+		if err := s.read(0); err != nil {
+			return err
 		}
 	}
-	f, err := c.(*net.TCPConn).File() // a descriptor of our own, outside Go's poller
+	return nil
+}
+
+func (s *swarm) connect(at string) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("socket: %w", err)
 	}
-	defer f.Close()
-	fd, err := syscall.Dup(int(f.Fd()))
-	if err != nil {
-		return nil, err
+	// A pair of addresses has only so many ports, so the clients' are spread over 127.0.0.0/8.
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, byte(2 + len(s.conns)/10000)}}); err != nil {
+		return fmt.Errorf("bind: %w", err)
 	}
-	if err := syscall.SetNonblock(fd, true); err != nil {
-		return nil, err
+	if err := unix.Connect(fd, s.addr); err != nil && !errors.Is(err, unix.EINPROGRESS) {
+		return fmt.Errorf("connect: %w", err)
 	}
-	p := &peer{fd: fd, last: -1}
-	s.conns = append(s.conns, p)
-	s.seen[int32(fd)] = p
-	return p, unix.EpollCtl(s.ep, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
+	c := &client{fd: fd, at: at, ids: manyIDs}
+	s.conns = append(s.conns, c)
+	s.byFD[int32(fd)] = c
+	s.wait++
+	return unix.EpollCtl(s.ep, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLOUT, Fd: int32(fd)})
 }
 
-// send writes a text frame.
-func (p *peer) send(line string) error {
-	_, err := unix.Write(p.fd, clientFrame(1, []byte(line)))
-	return err
-}
-
-// clientFrame is a masked frame; the mask is zero.
-func clientFrame(op byte, payload []byte) []byte {
-	b := []byte{0x80 | op}
-	switch n := len(payload); {
-	case n < 126:
-		b = append(b, 0x80|byte(n))
-	default:
-		b = binary.BigEndian.AppendUint16(append(b, 0x80|126), uint16(n))
+// until reads until ok says true, or the time is over.
+func (s *swarm) until(what string, within time.Duration, ok func() bool) error {
+	for end := time.Now().Add(within); !ok(); {
+		if err := s.read(100 * time.Millisecond); err != nil {
+			return err
+		}
+		if s.dropped > 0 {
+			return fmt.Errorf("the server dropped clients: %s", s.standing())
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("not within %s: %s; %s", within, what, s.standing())
+		}
 	}
-	return append(append(b, 0, 0, 0, 0), payload...)
+	return nil
 }
 
-// read takes what has come, for at most so long. It returns how many reads there were.
-func (s *swarm) read(within time.Duration) (int, error) {
+// standing says how far the clients are.
+func (s *swarm) standing() string {
+	var open, live int
+	for _, c := range s.conns {
+		if !c.closed {
+			open++
+		}
+		if c.state == ready {
+			live++
+		}
+	}
+	return fmt.Sprintf("%d clients, %d of them open, %d ready, %d events received", len(s.conns), open, live, s.events.Load())
+}
+
+// live waits until every client's subscription is confirmed.
+func (s *swarm) live() error {
+	at := 0
+	return s.until("all are subscribed", time.Minute, func() bool {
+		for at < len(s.conns) && s.conns[at].state == ready {
+			at++
+		}
+		return at == len(s.conns)
+	})
+}
+
+// read takes what has come, for at most so long.
+func (s *swarm) read(within time.Duration) error {
 	var list [512]unix.EpollEvent
 	n, err := unix.EpollWait(s.ep, list[:], int(within.Milliseconds()))
 	if err != nil && !errors.Is(err, unix.EINTR) {
-		return 0, err
+		return fmt.Errorf("epoll: %w", err)
 	}
 	for _, e := range list[:max(n, 0)] {
-		p := s.seen[e.Fd]
-		m, err := unix.Read(p.fd, s.buf)
-		if err != nil && (errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR)) {
+		c := s.byFD[e.Fd]
+		if c.state == connecting {
+			s.connected(c)
 			continue
 		}
-		if m <= 0 {
-			s.drop(p)
-			continue
+		m, err := unix.Read(c.fd, s.buf)
+		switch {
+		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
+		case m <= 0:
+			s.dropped++
+			s.drop(c)
+		default:
+			s.take(c, s.buf[:m])
 		}
-		s.bytes += int64(m)
-		s.take(p, s.buf[:m])
 	}
-	return max(n, 0), nil
+	return s.failed
 }
 
-func (s *swarm) drop(p *peer) {
-	if !p.closed {
-		p.closed = true
-		_ = unix.EpollCtl(s.ep, unix.EPOLL_CTL_DEL, p.fd, nil)
-		_ = unix.Close(p.fd)
-		delete(s.seen, int32(p.fd))
+func (s *swarm) connected(c *client) {
+	s.wait--
+	c.state = shaking
+	if err := unix.EpollCtl(s.ep, unix.EPOLL_CTL_MOD, c.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(c.fd)}); err != nil {
+		s.failed = err
+	}
+	if _, err := unix.Write(c.fd, s.speak.handshake(c.at)); err != nil {
+		s.failed = fmt.Errorf("connect: %w", err)
+	}
+}
+
+func (s *swarm) drop(c *client) {
+	if !c.closed {
+		c.closed = true
+		_ = unix.Close(c.fd) // and out of epoll with it
+		delete(s.byFD, int32(c.fd))
 	}
 }
 
 func (s *swarm) close() {
-	for _, p := range s.conns {
-		s.drop(p)
+	for _, c := range s.conns {
+		s.drop(c)
 	}
 	_ = unix.Close(s.ep)
-}
-
-// take splits what came into frames.
-func (s *swarm) take(p *peer, b []byte) {
-	if len(p.partial) > 0 {
-		p.partial = append(p.partial, b...)
-		b = p.partial
-	}
-	for {
-		head, size, ok := frameHead(b)
-		if !ok || len(b) < head+size {
-			p.partial = append(p.partial[:0], b...)
-			if len(b) == 0 {
-				p.partial = nil
-			}
-			return
-		}
-		s.frame(p, b[0]&0x0F, b[head:head+size])
-		b = b[head+size:]
-	}
-}
-
-func frameHead(b []byte) (head, size int, ok bool) {
-	if len(b) < 2 {
-		return 0, 0, false
-	}
-	switch size = int(b[1] & 0x7F); size {
-	case 126:
-		if len(b) < 4 {
-			return 0, 0, false
-		}
-		return 4, int(binary.BigEndian.Uint16(b[2:])), true
-	case 127:
-		if len(b) < 10 {
-			return 0, 0, false
-		}
-		return 10, int(binary.BigEndian.Uint64(b[2:])), true
-	}
-	return 2, size, true
-}
-
-var (
-	opEvent = []byte(`{"op":"event"`)
-	opLive  = []byte(`{"op":"live"`)
-	number  = []byte(`"n":`)
-	stamp   = []byte(`"t":`)
-)
-
-func (s *swarm) frame(p *peer, op byte, payload []byte) {
-	if op == 9 {
-		_, _ = unix.Write(p.fd, clientFrame(10, payload))
-		return
-	}
-	for line := range bytes.SplitSeq(payload, []byte("\n")) {
-		switch {
-		case bytes.HasPrefix(line, opEvent):
-			s.event(p, line)
-		case bytes.HasPrefix(line, opLive):
-			p.live = true
-			if at := bytes.Index(line, []byte(`"cursor":"`)); at > 0 {
-				p.cursor = string(line[at+10 : at+46])
-			}
-		}
-	}
-}
-
-func (s *swarm) event(p *peer, line []byte) {
-	s.events++
-	p.events++
-	if at := bytes.LastIndex(line, number); at >= 0 {
-		n := leadingInt(line[at+len(number):])
-		if p.last >= 0 && n != p.last+1 {
-			p.lost++
-		}
-		p.last = n
-	}
-	if s.sample > 0 && s.events%int64(s.sample) == 0 {
-		if at := bytes.LastIndex(line, stamp); at >= 0 {
-			s.latency = append(s.latency, time.Since(time.Unix(0, leadingInt(line[at+len(stamp):]))))
-		}
-	}
-	if s.onEvent != nil {
-		s.onEvent(p, line)
-	}
-}
-
-func leadingInt(b []byte) int64 {
-	end := 0
-	for end < len(b) && b[end] >= '0' && b[end] <= '9' {
-		end++
-	}
-	n, _ := strconv.ParseInt(string(b[:end]), 10, 64)
-	return n
 }

@@ -1,0 +1,198 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// take looks at what has come on a connection.
+func (s *swarm) take(c *client, b []byte) {
+	if c.state == shaking {
+		c.head = append(c.head, b...)
+		end := bytes.Index(c.head, []byte("\r\n\r\n"))
+		if end < 0 {
+			return
+		}
+		if !s.shaken(c, c.head[:end+4]) {
+			return
+		}
+		b, c.head = c.head[end+4:], nil
+	}
+	if len(c.partial) > 0 {
+		c.partial = append(c.partial, b...)
+		b = c.partial
+	}
+	part := frame
+	if s.speak.sse {
+		part = chunk
+	}
+	for {
+		op, payload, size := part(b)
+		if size == 0 {
+			if c.partial = append(c.partial[:0], b...); len(b) == 0 {
+				c.partial = nil
+			}
+			return
+		}
+		s.payload(c, op, payload)
+		b = b[size:]
+	}
+}
+
+// shaken sends what follows the handshake.
+func (s *swarm) shaken(c *client, answer []byte) bool {
+	want := "HTTP/1.1 101 "
+	if s.speak.sse {
+		want = "HTTP/1.1 200 "
+	}
+	if !bytes.HasPrefix(answer, []byte(want)) {
+		s.failed = fmt.Errorf("handshake: %.200s", answer)
+		return false
+	}
+	c.state = asking
+	if s.speak.sse {
+		c.state = ready
+		return true
+	}
+	var all []byte
+	for _, text := range s.speak.start(c.at) {
+		all = append(all, clientFrame(opText, []byte(text))...)
+	}
+	if _, err := unix.Write(c.fd, all); err != nil {
+		s.failed = fmt.Errorf("subscribe: %w", err)
+	}
+	return true
+}
+
+const (
+	opText = 1
+	opPing = 9
+	opPong = 10
+)
+
+// frame splits off one WebSocket frame; a size of 0 says that it is not complete.
+func frame(b []byte) (op byte, payload []byte, size int) {
+	if len(b) < 2 {
+		return 0, nil, 0
+	}
+	head, n := 2, int(b[1]&0x7F)
+	switch {
+	case n == 126 && len(b) >= 4:
+		head, n = 4, int(binary.BigEndian.Uint16(b[2:]))
+	case n == 127 && len(b) >= 10:
+		head, n = 10, int(binary.BigEndian.Uint64(b[2:]))
+	case n >= 126:
+		return 0, nil, 0
+	}
+	if len(b) < head+n {
+		return 0, nil, 0
+	}
+	return b[0] & 0x0F, b[head : head+n], head + n
+}
+
+// chunk splits off one chunk of an HTTP answer.
+func chunk(b []byte) (op byte, payload []byte, size int) {
+	head := bytes.IndexByte(b, '\n')
+	if head < 1 {
+		return 0, nil, 0
+	}
+	n, err := strconv.ParseUint(string(b[:head-1]), 16, 31)
+	if err != nil || len(b) < head+1+int(n)+2 {
+		return 0, nil, 0
+	}
+	return opText, b[head+1 : head+1+int(n)], head + 1 + int(n) + 2
+}
+
+func (s *swarm) payload(c *client, op byte, b []byte) {
+	if op == opPing {
+		_, _ = unix.Write(c.fd, clientFrame(opPong, b))
+		return
+	}
+	if op > 2 {
+		return
+	}
+	if c.state == asking {
+		c.head = append(c.head, b...)
+		if bytes.Contains(c.head, []byte(s.speak.ready)) {
+			c.state = ready
+		}
+	} else if s.speak.pong != nil {
+		if pong := s.speak.pong(b); pong != nil {
+			_, _ = unix.Write(c.fd, clientFrame(opText, pong))
+		}
+	}
+	s.scan(c, b)
+}
+
+// body is an event's payload of about size bytes. Its time and its number stand at its end, where [swarm.scan] finds them in what any
+// server makes of it.
+func body(n, size int) []byte {
+	b := append(make([]byte, 0, size), `{"x":"`...)
+	for len(b) < size-len(`","t":1234567890123456789,"n":12345}`) {
+		b = append(b, 'x')
+	}
+	b = strconv.AppendInt(append(b, `","t":`...), time.Now().UnixNano(), 10)
+	return append(strconv.AppendInt(append(b, `,"n":`...), int64(n), 10), '}')
+}
+
+var numberMark = []byte(`,"n":`)
+
+const timeDigits = 19 // until the year 2286
+
+// scan counts the events in a stretch of a connection's text, which may begin and end within one.
+func (s *swarm) scan(c *client, b []byte) {
+	if len(c.carry) > 0 {
+		c.carry = append(c.carry, b...)
+		b = c.carry
+	}
+	for {
+		at := bytes.Index(b, numberMark)
+		if at < 0 {
+			b = b[max(0, len(b)-timeDigits-len(numberMark)):]
+			break
+		}
+		digits := b[at+len(numberMark):]
+		end := bytes.IndexByte(digits, '}')
+		if end < 0 {
+			b = b[max(0, at-timeDigits):]
+			break
+		}
+		s.event(c, integer(digits[:end]), b[max(0, at-timeDigits):at])
+		b = digits[end:]
+	}
+	c.carry = append(c.carry[:0], b...)
+}
+
+func (s *swarm) event(c *client, n int64, published []byte) {
+	c.events++
+	if n != c.next {
+		c.wrong++
+	}
+	if c.next = n + 1; c.next%manyIDs >= c.ids {
+		c.next += manyIDs - c.next%manyIDs
+	}
+	all := s.events.Add(1)
+	if s.sample == 0 || all%s.sample != 0 {
+		return
+	}
+	if t := integer(published); t >= s.from {
+		s.latency = append(s.latency, time.Duration(time.Now().UnixNano()-t))
+	}
+}
+
+func integer(digits []byte) (n int64) {
+	for _, d := range digits {
+		if d < '0' || d > '9' {
+			return -1
+		}
+		n = 10*n + int64(d-'0')
+	}
+	return n
+}
