@@ -25,25 +25,37 @@ func (s *swarm) take(c *client, b []byte) {
 		}
 		b, c.head = c.head[end+4:], nil
 	}
-	if len(c.partial) > 0 {
-		c.partial = append(c.partial, b...)
-		b = c.partial
-	}
-	part := frame
-	if s.speak.sse {
-		part = chunk
-	}
-	for {
-		op, payload, size := part(b)
-		if size == 0 {
-			if c.partial = append(c.partial[:0], b...); len(b) == 0 {
-				c.partial = nil
-			}
-			return
+	for len(b) > 0 {
+		if c.left > 0 {
+			n := min(c.left, len(b))
+			c.left -= n
+			s.payload(c, b[:n])
+			b = b[n:]
+			continue
 		}
-		s.payload(c, op, payload)
-		b = b[size:]
+		if b = s.begin(c, b); c.left == 0 && c.op == opPing && len(c.partial) == 0 {
+			s.payload(c, nil)
+		}
 	}
+}
+
+// begin takes the head of a frame, or of a chunk, and returns what follows it. Contents are looked at as they come, and not gathered.
+func (s *swarm) begin(c *client, b []byte) []byte {
+	if len(c.partial) > 0 {
+		b = append(c.partial, b...)
+		c.partial = nil
+	}
+	head := frame
+	if s.speak.sse {
+		head = chunk
+	}
+	op, n, size := head(b)
+	if size == 0 {
+		c.partial = bytes.Clone(b)
+		return nil
+	}
+	c.op, c.left = op, n
+	return b[size:]
 }
 
 // shaken sends what follows the handshake.
@@ -77,45 +89,42 @@ const (
 	opPong = 10
 )
 
-// frame splits off one WebSocket frame; a size of 0 says that it is not complete.
-func frame(b []byte) (op byte, payload []byte, size int) {
+// frame reads the head of a WebSocket frame with n bytes of payload; a size of 0 says that it is not complete.
+func frame(b []byte) (op byte, n, size int) {
 	if len(b) < 2 {
-		return 0, nil, 0
+		return 0, 0, 0
 	}
-	head, n := 2, int(b[1]&0x7F)
-	switch {
+	switch n = int(b[1] & 0x7F); {
+	case n < 126:
+		return b[0] & 0x0F, n, 2
 	case n == 126 && len(b) >= 4:
-		head, n = 4, int(binary.BigEndian.Uint16(b[2:]))
+		return b[0] & 0x0F, int(binary.BigEndian.Uint16(b[2:])), 4
 	case n == 127 && len(b) >= 10:
-		head, n = 10, int(binary.BigEndian.Uint64(b[2:]))
-	case n >= 126:
-		return 0, nil, 0
+		return b[0] & 0x0F, int(binary.BigEndian.Uint64(b[2:])), 10
 	}
-	if len(b) < head+n {
-		return 0, nil, 0
-	}
-	return b[0] & 0x0F, b[head : head+n], head + n
+	return 0, 0, 0
 }
 
-// chunk splits off one chunk of an HTTP answer.
-func chunk(b []byte) (op byte, payload []byte, size int) {
-	head := bytes.IndexByte(b, '\n')
-	if head < 1 {
-		return 0, nil, 0
+// chunk reads the head of a chunk of an HTTP answer. The line break that ends the chunk counts as its content.
+func chunk(b []byte) (op byte, n, size int) {
+	end := bytes.IndexByte(b, '\n')
+	if end < 1 {
+		return 0, 0, 0
 	}
-	n, err := strconv.ParseUint(string(b[:head-1]), 16, 31)
-	if err != nil || len(b) < head+1+int(n)+2 {
-		return 0, nil, 0
+	length, err := strconv.ParseUint(string(b[:end-1]), 16, 31)
+	if err != nil {
+		return 0, 0, 0
 	}
-	return opText, b[head+1 : head+1+int(n)], head + 1 + int(n) + 2
+	return opText, int(length) + 2, end + 1
 }
 
-func (s *swarm) payload(c *client, op byte, b []byte) {
-	if op == opPing {
+// payload looks at a part of a frame. Frames of WebSocket's own, and pings of a dialect, are small, and come in one part.
+func (s *swarm) payload(c *client, b []byte) {
+	if c.op == opPing {
 		_, _ = unix.Write(c.fd, clientFrame(opPong, b))
 		return
 	}
-	if op > 2 {
+	if c.op > 2 {
 		return
 	}
 	if c.state == asking {

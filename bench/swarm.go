@@ -38,7 +38,9 @@ type client struct {
 	at      string // where it resumes; "" = now
 	state   state
 	head    []byte // what has come before it was ready
-	partial []byte // of a WebSocket frame, or of an HTTP chunk
+	partial []byte // of the head of a WebSocket frame, or of an HTTP chunk
+	op      byte   // of the frame
+	left    int    // bytes of it that have not come yet
 	carry   []byte // of an event
 	ids     int64  // of the ids 0 to 999, which events are about in turn, it wants so many
 	next    int64  // number of the next event

@@ -181,7 +181,7 @@ func (t *target) startMercure() (err error) {
 	if t.spec.long {
 		transport = fmt.Sprintf("transport bolt {\n path %q\n size 0\n }", filepath.Join(t.spec.dir, "mercure.db"))
 	}
-	conf, err := write(t.spec.dir, "Caddyfile", fmt.Sprintf("{\n auto_https off\n admin off\n log {\n level ERROR\n }\n}\nhttp://%s {\n mercure {\n %s\n publisher_jwt %s HS256\n anonymous\n write_timeout 0s\n }\n}\n",
+	conf, err := write(t.spec.dir, "Caddyfile", fmt.Sprintf("{\n auto_https off\n admin off\n log {\n level ERROR\n }\n}\nhttp://%s {\n bind 127.0.0.1\n mercure {\n %s\n publisher_jwt %s HS256\n anonymous\n write_timeout 0s\n }\n}\n",
 		t.addr, transport, mercureKey))
 	if err != nil {
 		return err
