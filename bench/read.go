@@ -129,8 +129,10 @@ func (s *swarm) payload(c *client, b []byte) {
 	}
 	if c.state == asking {
 		c.head = append(c.head, b...)
-		if bytes.Contains(c.head, []byte(s.speak.ready)) {
-			c.state = ready
+		if at := bytes.Index(c.head, []byte(s.speak.ready)); at >= 0 {
+			c.state, c.head = ready, bytes.Clone(c.head[at:min(len(c.head), at+200)])
+		} else {
+			c.head = append(c.head[:0], c.head[max(0, len(c.head)-len(s.speak.ready)):]...) // a replay may come before
 		}
 	} else if s.speak.pong != nil {
 		if pong := s.speak.pong(b); pong != nil {

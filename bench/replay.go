@@ -34,7 +34,7 @@ func replay() *work {
 			name, subject, ids string
 			events             int
 		}{
-			{"all", "live.bench.*.*", "", *events},
+			{"all", "", "", *events},
 			{"one id of " + fmt.Sprint(*ids), "live.bench.*.7", `,"ids":["7"]`, (*events - 7 + *ids - 1) / *ids},
 		} {
 			bare, err := consume(p.js, *events, filter.subject, filter.events)

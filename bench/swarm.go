@@ -37,7 +37,7 @@ type client struct {
 	fd      int
 	at      string // where it resumes; "" = now
 	state   state
-	head    []byte // what has come before it was ready
+	head    []byte // the end of what has come before it was ready; then what made it so, and some of what follows
 	partial []byte // of the head of a WebSocket frame, or of an HTTP chunk
 	op      byte   // of the frame
 	left    int    // bytes of it that have not come yet

@@ -79,8 +79,8 @@ func (t *target) cursor() (string, error) {
 		return "", err
 	}
 	defer s.close()
-	_, after, ok := strings.Cut(string(s.conns[0].head), `"op":"live"`)
-	if _, after, ok = strings.Cut(after, `"cursor":"`); !ok {
+	_, after, ok := strings.Cut(string(s.conns[0].head), `"cursor":"`)
+	if !ok {
 		return "", fmt.Errorf("no cursor in %q", s.conns[0].head)
 	}
 	text, _, _ := strings.Cut(after, `"`)
