@@ -93,7 +93,7 @@ func count(in *bufio.Reader) (n int, err error) {
 }
 
 // drained is a connection whose client reads everything and looks at nothing.
-func drained(b *testing.B, s *Server, f framing) *conn {
+func drained(b testing.TB, s *Server, f framing) *conn {
 	b.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

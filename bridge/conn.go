@@ -165,8 +165,7 @@ func (c *conn) pump(p pending) {
 		for !p.done() {
 			if len(p.rest) == 0 {
 				if c.out.dropped() {
-					putItems(p.items)
-					p.items, p.at = nil, 0
+					p.dropItems()
 				}
 				buf, p.restSize = p.encode(c.framing, buf[:0], pumpMax)
 				var err error
@@ -191,11 +190,11 @@ func (c *conn) pump(p pending) {
 			c.closeSent()
 			return
 		}
-		var ok bool
-		p = pending{}
-		if p.items, p.control, ok = c.out.take(); !ok {
+		items, asked, ok := c.out.take()
+		if !ok {
 			return
 		}
+		p = takeover(items, asked)
 	}
 }
 

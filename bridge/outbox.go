@@ -19,7 +19,7 @@ type outbox struct {
 	closeBy   atomic.Int64 // when the close must have come to an end, Unix nanoseconds; 0 = the connection is not being closed
 
 	mu       sync.Mutex
-	items    []item
+	items    *[]item       // nil = none
 	bytes    int           // of the items, and of what is being written
 	reserved int           // bytes that replays may still add
 	room     chan struct{} // closed when bytes or reserved fall, and at the end; nil = nobody waits
@@ -39,13 +39,13 @@ var itemPool = sync.Pool{New: func() any { s := make([]item, 0, 64); return &s }
 
 const keepItems = 4096 // a longer slice is left to the garbage collector
 
-func putItems(s []item) {
-	if cap(s) > keepItems || cap(s) == 0 {
+func putItems(s *[]item) {
+	if s == nil || cap(*s) > keepItems {
 		return
 	}
-	clear(s)
-	s = s[:0]
-	itemPool.Put(&s)
+	clear(*s)
+	*s = (*s)[:0]
+	itemPool.Put(s)
 }
 
 // push queues one item of an event that is live, or of anything else that was not asked to wait for room.
@@ -78,9 +78,9 @@ func (o *outbox) text(b []byte) { o.push(item{text: &b}) }
 
 func (o *outbox) add(it item) {
 	if o.items == nil {
-		o.items = *itemPool.Get().(*[]item)
+		o.items = itemPool.Get().(*[]item)
 	}
-	o.items = append(o.items, it)
+	*o.items = append(*o.items, it)
 	o.bytes += it.size()
 }
 
@@ -250,7 +250,7 @@ func (o *outbox) kill() {
 }
 
 // take hands what is queued to the writer. It returns false, and ends the writing, where there is nothing.
-func (o *outbox) take() (items []item, c control, ok bool) {
+func (o *outbox) take() (items *[]item, c control, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.waits() {

@@ -90,7 +90,7 @@ func (sh *shard) flush(o *outbox) {
 	if !ok {
 		return
 	}
-	p := pending{items: items, control: c}
+	p := takeover(items, c)
 	for !p.done() {
 		var size int
 		sh.buf, size = p.encode(o.conn.framing, sh.buf[:0], writeMax)
@@ -143,12 +143,21 @@ func (sh *shard) write(c *conn, b []byte) (int, error) {
 
 // pending is what a writer has taken from an outbox and not yet written.
 type pending struct {
+	from     *[]item // where items go back to
 	items    []item
 	at       int // how many of them are encoded
 	control  control
 	sent     bool   // the control frames are encoded
 	rest     []byte // encoded, sealed where that is due, and not taken by the socket
 	restSize int    // size of the items in rest
+}
+
+func takeover(items *[]item, c control) pending {
+	p := pending{from: items, control: c}
+	if items != nil {
+		p.items = *items
+	}
+	return p
 }
 
 func (p *pending) done() bool { return len(p.rest) == 0 && p.at == len(p.items) && p.sent }
@@ -176,6 +185,11 @@ func (p *pending) encode(f framing, dst []byte, max int) ([]byte, int) {
 }
 
 func (p *pending) drop() {
-	putItems(p.items)
-	p.items, p.at, p.rest = nil, 0, nil
+	p.dropItems()
+	p.rest = nil
+}
+
+func (p *pending) dropItems() {
+	putItems(p.from)
+	p.from, p.items, p.at = nil, nil, 0
 }
