@@ -257,7 +257,7 @@ func TestInteriorDeletesBehindAMovingFront(t *testing.T) {
 		t.Errorf("the window holds %d events", n)
 	}
 	publish(t, nc, "live.products.updated.e", "x")
-	publish(t, nc, "live.products.updated.c", "x")
+	cursorOf(t, l, publish(t, nc, "live.products.updated.c", "x"))
 	subscribe(t, l, everything, Start{Kind: First}).until(t, "c ^")
 	before := l.Stats().FromStream
 	subscribe(t, l, everything, Start{Kind: Last, Last: 2}).until(t, "+ e c ^")
