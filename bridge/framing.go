@@ -5,14 +5,19 @@ import (
 	"github.com/livebridge/livebridge/protocol"
 )
 
-// An item is one line for a client: an event, or anything else. Events are shared between connections, so an item points to its text.
+// An item is one line for a client: an event, or anything else; or, on a WebSocket, a stretch of a replay. Events are shared between
+// connections, so an item points to its text.
 type item struct {
-	text *[]byte
-	sub  *subscription // the one that the event is for; nil for a live event on a WebSocket, and for all that is no event
+	text    *[]byte
+	sub     *subscription // the one that the event is for; nil for a live event on a WebSocket, and for all that is no event
+	stretch *stretch      // instead of both
 }
 
 // size is how many bytes the item takes on a WebSocket, with the line break that joins it to the next.
 func (it item) size() int {
+	if it.stretch != nil {
+		return it.stretch.size
+	}
 	if it.sub == nil || it.sub.head == nil {
 		return len(*it.text) + 1
 	}
@@ -45,9 +50,18 @@ type wsFraming struct{}
 func (wsFraming) appendItems(dst []byte, items []item, limit int) ([]byte, int, int) {
 	taken, total := 0, 0
 	for taken < len(items) && total < limit {
+		if c := items[taken].stretch; c != nil {
+			if total > 0 && total+c.size > limit {
+				break
+			}
+			dst = c.appendFrame(dst)
+			total += c.size
+			taken++
+			continue
+		}
 		n, size := 0, 0
 		for _, it := range items[taken:] {
-			if n > 0 && (size+it.size() > frameMax || total+size >= limit) {
+			if n > 0 && (it.stretch != nil || size+it.size() > frameMax || total+size >= limit) {
 				break
 			}
 			size += it.size()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/livebridge/livebridge/protocol"
+	"github.com/livebridge/livebridge/replay"
 )
 
 // shows says whether an event may be delivered to this session, by the token that it has now. It is called by the log, for every event
@@ -77,6 +78,19 @@ func (a *access) replaces(old *access, now time.Time) {
 	if a.History >= 0 && (old.History < 0 || a.History < old.History) {
 		a.first = max(a.first, a.NotBefore(now).UnixNano())
 	}
+}
+
+// permitted leaves out of a replay what may not be delivered: its events may have been read before the token changed. over says that it
+// began before what may be replayed, so that it ends with what is left of these.
+func (a *access) permitted(events []*replay.Event) (list []*replay.Event, over bool) {
+	if i := slices.IndexFunc(events, func(e *replay.Event) bool { return e.Stored < a.first }); i >= 0 {
+		events, over = events[:i], true
+	}
+	hidden := func(e *replay.Event) bool { return a.shows != nil && !a.shows(e.Subject) }
+	if slices.ContainsFunc(events, hidden) {
+		events = slices.DeleteFunc(slices.Clone(events), hidden)
+	}
+	return events, over
 }
 
 // uncovered are the names of the subscriptions that ask for more than is allowed.

@@ -125,6 +125,7 @@ type Server struct {
 	bodies     allowance // bytes of requests' bodies
 	console    *console  // nil = off
 	tickets    tickets
+	stretches  stretches
 	storing    storing
 	revoked    atomic.Uint64 // how often the list of revocations has changed, counted from 1
 	ctx        context.Context
@@ -337,6 +338,7 @@ func (s *Server) ticks() {
 			}
 		}
 		clear(list)
+		s.stretches.forget(now)
 	}
 }
 

@@ -108,18 +108,15 @@ func (s *subscription) Replayed(events []*replay.Event) {
 		o.mu.Unlock()
 		return
 	}
-	for _, e := range events {
-		if s.rights != nil { // the event may have been read before the token changed
-			who := s.rights.Load()
-			if e.Stored < who.first {
-				s.over = true
-				break
-			}
-			if who.shows != nil && !who.shows(e.Subject) {
-				continue
-			}
+	if s.rights != nil {
+		events, s.over = s.rights.Load().permitted(events)
+	}
+	if s.head != nil {
+		s.conn.srv.stretches.split(s.head, events, func(c *stretch) { o.add(item{stretch: c}) })
+	} else {
+		for _, e := range events {
+			o.add(item{text: &e.Frame, sub: s})
 		}
-		o.add(item{text: &e.Frame, sub: s})
 	}
 	over, start := s.over, o.begin()
 	o.mu.Unlock()
