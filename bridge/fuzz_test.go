@@ -213,7 +213,7 @@ func FuzzOrigins(f *testing.F) {
 		}
 		scheme, rest, ok := strings.Cut(strings.ToLower(origin), "://")
 		rest = rest[:min(uint(len(rest)), uint(strings.IndexAny(rest, "/?#")))]
-		from := rest[strings.LastIndex(rest, "@")+1:]
+		from := strings.TrimSuffix(rest[strings.LastIndex(rest, "@")+1:], ":") // a port may be empty
 		bare := strings.TrimSuffix(from, map[string]string{"http": ":80", "https": ":443"}[scheme])
 		listed := scheme == "https" && (bare == "admin.example.com" || strings.HasSuffix(bare, ".example.org"))
 		u := &url.URL{Host: from}
