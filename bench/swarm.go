@@ -96,8 +96,9 @@ func (s *swarm) connect(at string) error {
 	if err != nil {
 		return fmt.Errorf("socket: %w", err)
 	}
-	// A pair of addresses has only so many ports, so the clients' are spread over 127.0.0.0/8.
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, byte(2 + len(s.conns)/10000)}}); err != nil {
+	// A pair of addresses has only so many ports, so the clients' are spread over 127.0.0.0/8; which port, is for connect to choose.
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 1, byte(1 + len(s.conns)%250)}}); err != nil {
 		return fmt.Errorf("bind: %w", err)
 	}
 	if err := unix.Connect(fd, s.addr); err != nil && !errors.Is(err, unix.EINPROGRESS) {
@@ -198,6 +199,9 @@ func (s *swarm) drop(c *client) {
 
 func (s *swarm) close() {
 	for _, c := range s.conns {
+		if !c.closed { // at once, so that the port is free for the next run
+			_ = unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		}
 		s.drop(c)
 	}
 	_ = unix.Close(s.ep)

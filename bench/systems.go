@@ -154,7 +154,7 @@ func (t *target) startCentrifugo() (err error) {
 		return err
 	}
 	api := httpClient(1)
-	t.speak, t.order = centrifugo, true
+	t.speak, t.order, t.nats = centrifugo, true, ""
 	t.publisher = func() (publisher, error) {
 		return &centrifugoAPI{httpSender{http: httpClient(8)}, "http://" + t.addr + "/api"}, nil
 	}
@@ -187,7 +187,7 @@ func (t *target) startMercure() (err error) {
 		return err
 	}
 	hub := "http://" + t.addr + "/.well-known/mercure"
-	t.speak, t.order = mercure, false // many connections publish at once, or it would be slower still
+	t.speak, t.order, t.nats = mercure, false, "" // many connections publish at once, or it would be slower still
 	t.publisher = func() (publisher, error) { return &mercureHub{httpSender{http: httpClient(16)}, hub}, nil }
 	t.position = func() (string, error) {
 		id, err := post(httpClient(1), hub, "application/x-www-form-urlencoded", "topic=bench&data=start", mercureToken())

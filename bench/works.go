@@ -151,6 +151,7 @@ func latency() *work {
 		if err != nil {
 			return nil, err
 		}
+		t.order = t.order && t.nats != "" // single events over HTTP overtake one another
 		began := time.Now()
 		s.sample = max(1, int64(*rate)*int64(*length/time.Second)/1_000_000)
 		s.from = began.Add(*warm).UnixNano()
