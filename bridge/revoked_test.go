@@ -241,6 +241,7 @@ func TestFreshTokenDuringAReplay(t *testing.T) {
 	for i := range events {
 		r.publish(fmt.Sprintf("live.products.updated.%d", i), `"`+strings.Repeat("x", 10<<10)+`"`)
 	}
+	await(t, "the bridge has read them", func() bool { return r.log.Stats().Head == events })
 	replaying := func() *browser {
 		b := r.as(mint(t, claim{"subscribe": []string{"products.>"}, "history": "24h"}, nil))
 		b.send(`{"op":"subscribe","sub":"a","resource":"products","last":1000}`)
