@@ -82,6 +82,7 @@ func TestLeastRights(t *testing.T) {
 	small := []string{"--window-bytes", "1KiB"} // so that replays read the stream
 	writes, reads := serve(t, append(as(t, ns, "publisher"), small...)...), serve(t, append(as(t, ns, "reader"), small...)...)
 	live := watch(t, reads.URL+"/v1/sse?resource=products")
+	live.wait(t, ": live")
 	if code, body := writes.post(`{"resource":"products","type":"created","id":"1"}`); code != 200 {
 		t.Errorf("publish one: %d %s", code, body)
 	}
