@@ -29,8 +29,6 @@ type replayer struct {
 	reason Reason // why it cannot begin there
 
 	reader  *reader
-	ready   []*Event // read and found to be whole, but not handed over
-	to      reached  // … how far they go
 	backoff time.Duration
 	doubt   time.Time // since when the mark has not been found in the stream; zero = it was
 }
@@ -53,13 +51,8 @@ func (l *Log) replayer(ctx context.Context, turns Turns, set *subjects.Set, view
 // wants says whether an event of that subject is to be handed over.
 func (r *replayer) wants(subject string) bool { return r.set.Match(subject) && r.view.shows(subject) }
 
-// close gives back what the replay holds, in JetStream and in memory. The replay can still go on.
+// close gives back what the replay holds in JetStream. The replay can still go on.
 func (r *replayer) close() {
-	r.ready = nil
-	r.disconnect()
-}
-
-func (r *replayer) disconnect() {
 	if r.reader != nil {
 		r.reader.close()
 		r.reader = nil
@@ -77,9 +70,6 @@ func (r *replayer) next(ctx context.Context, atHead func([]*Event)) ([]*Event, b
 		case r.gen != l.gen:
 			l.mu.Unlock()
 			return nil, false, resetError{ReasonStream}
-		case len(r.ready) > 0:
-			l.mu.Unlock()
-			return r.handOver(), false, nil
 		case r.pos+1 < l.first && r.reader == nil && !r.open:
 			l.mu.Unlock()
 			return nil, false, resetError{ReasonExpired}
@@ -94,26 +84,11 @@ func (r *replayer) next(ctx context.Context, atHead func([]*Event)) ([]*Event, b
 			return events, all, nil
 		}
 		l.mu.Unlock()
-		if err := r.read(ctx, low); err != nil {
-			return nil, false, err
+		events, err := r.read(ctx, low)
+		if err != nil || len(events) > 0 {
+			return events, false, err
 		}
 	}
-}
-
-// handOver takes a chunk of what is ready.
-func (r *replayer) handOver() []*Event {
-	n := 0
-	for bytes := 0; n < len(r.ready) && bytes < r.chunk && (r.most == 0 || n < r.most); n++ {
-		bytes += r.ready[n].size()
-	}
-	events := r.ready[:n]
-	if r.ready = r.ready[n:]; len(r.ready) == 0 {
-		r.ready, r.pos, r.mark = nil, r.to.pos, r.to.mark
-	} else {
-		last := events[n-1]
-		r.pos, r.mark = last.Seq, last.cursor(r.inc)
-	}
-	return events
 }
 
 // scanned is how many events are looked at in one critical section.
@@ -139,13 +114,13 @@ func (r *replayer) take() (events []*Event, all bool) {
 	return events, true
 }
 
-// read makes events from JetStream ready, up to a sequence from which on they are in the window.
-func (r *replayer) read(ctx context.Context, upTo uint64) error {
+// read takes events from JetStream, up to a sequence from which on they are in the window.
+func (r *replayer) read(ctx context.Context, upTo uint64) ([]*Event, error) {
 	began, fresh := r.pos, r.reader == nil
 	if fresh {
 		if err := r.connect(ctx); err != nil {
 			r.close()
-			return err
+			return nil, err
 		}
 	}
 	events, to, err := r.reader.chunk(ctx, r, upTo)
@@ -157,18 +132,15 @@ func (r *replayer) read(ctx context.Context, upTo uint64) error {
 	}
 	if err != nil {
 		r.close()
-		return err
+		return nil, err
 	}
-	r.ready, r.to, r.backoff = events, to, 0
-	if len(events) == 0 {
-		r.pos, r.mark = to.pos, to.mark
-	}
+	r.pos, r.mark, r.backoff = to.pos, to.mark, 0
 	if r.reader.done {
-		r.disconnect() // it would not see what has come since
+		r.close() // it would not see what has come since
 	}
 	r.open = r.open && len(events) == 0
 	r.log.stats.fromStream.Add(uint64(len(events)))
-	return nil
+	return events, nil
 }
 
 // connect makes a reader, from the newest position that can be verified on, and verifies it when the reader's consumer is there: a consumer
