@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 readonly STATICCHECK=honnef.co/go/tools/cmd/staticcheck@v0.8.2
 readonly GOVULNCHECK=golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-readonly IN_CHROMIUM='^(TestConsole|TestScreenshots)$' # of e2e
+readonly IN_CHROMIUM='^(TestConsole|TestConsoleWithTokens|TestScreenshots)$' # of e2e
 
 say() { printf '\n== %s\n' "$*"; }
 
