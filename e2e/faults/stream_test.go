@@ -3,6 +3,7 @@
 package faults
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -92,22 +93,26 @@ func (w *world) follower() *node {
 	return w.nodes[(lead.index+1+w.rng.IntN(len(w.nodes)-1))%len(w.nodes)]
 }
 
-// stepDown makes the stream's leader give up its place.
+// stepDown makes the stream's leader give up its place. It may be elected again, and is then asked again.
 func (w *world) stepDown() {
 	w.t.Helper()
-	old := w.leader()
+	const patience = 2 * time.Second // until somebody else has been elected
+	old, asked := w.leader(), time.Time{}
 	program.Eventually(w.t, w.plan.settle, func() error {
-		msg, err := w.admin.Request("$JS.API.STREAM.LEADER.STEPDOWN."+streamName, nil, 2*time.Second)
-		if err != nil {
-			return err
+		if w.leader() != old {
+			return nil
 		}
-		return refused(msg.Data)
-	})
-	program.Eventually(w.t, w.plan.settle, func() error {
-		if w.leader() == old {
+		if time.Since(asked) < patience {
 			return fmt.Errorf("%s still leads", old.Name)
 		}
-		return nil
+		msg, err := w.admin.Request("$JS.API.STREAM.LEADER.STEPDOWN."+streamName, nil, patience)
+		if err == nil {
+			err = refused(msg.Data)
+		}
+		if err == nil {
+			asked = time.Now()
+		}
+		return cmp.Or(err, fmt.Errorf("%s was asked", old.Name))
 	})
 }
 
