@@ -152,9 +152,6 @@ func (rd *reader) chunk(ctx context.Context, r *replayer, upTo uint64) (events [
 			to.pos = max(to.pos, upTo)
 			return events, to, nil
 		}
-		if m.seq <= to.pos {
-			continue // it was looked at before this reader was made
-		}
 		to = reached{m.seq, Cursor{inc: r.inc, seq: m.seq, at: m.at}}
 		n++
 		if m.at < r.since || !r.wants(m.Subject) {

@@ -116,13 +116,14 @@ func (r *replayer) take() (events []*Event, all bool) {
 
 // read takes events from JetStream, up to a sequence from which on they are in the window.
 func (r *replayer) read(ctx context.Context, upTo uint64) ([]*Event, error) {
-	began, fresh := r.pos, r.reader == nil
+	fresh := r.reader == nil
 	if fresh {
 		if err := r.connect(ctx); err != nil {
 			r.close()
 			return nil, err
 		}
 	}
+	began := r.pos
 	events, to, err := r.reader.chunk(ctx, r, upTo)
 	if err == nil {
 		err = r.whole(ctx, began, to.pos, events)
@@ -144,7 +145,8 @@ func (r *replayer) read(ctx context.Context, upTo uint64) ([]*Event, error) {
 }
 
 // connect makes a reader, from the newest position that can be verified on, and verifies it when the reader's consumer is there: a consumer
-// lives no longer than the stream's store, so what it delivers from then on follows that position.
+// lives no longer than the stream's store, so what it delivers from then on follows that position. It all counts: that nothing matched
+// after the position was said of what the stream was then.
 func (r *replayer) connect(ctx context.Context) error {
 	rd, err := r.log.read(ctx, r.turns, r.set, r.mark.floor(), false)
 	if err != nil {
@@ -156,7 +158,7 @@ func (r *replayer) connect(ctx context.Context) error {
 	case err != nil:
 		return err
 	case found == valid, found == expired && r.open:
-		r.doubt = time.Time{}
+		r.pos, r.doubt = r.mark.floor(), time.Time{}
 		return nil
 	case found == expired:
 		return resetError{ReasonExpired}

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/livebridge/livebridge/internal/natstest"
+	"github.com/livebridge/livebridge/subjects"
 )
 
 // The two ways in which a stream is put back to an earlier state: its files are replaced while the server is stopped, or it is restored
@@ -445,4 +446,54 @@ func TestStreamLosesACursorWhileTheTailIsBehind(t *testing.T) {
 	if got := ahead.until(t, "!stream"); got != "- !stream" {
 		t.Errorf("got %q", got)
 	}
+}
+
+// Where nothing matched for a stretch, a replay goes on after it, from the last position that can be verified. The stream is rolled back to
+// just after that position, and the tail does not know of it yet. Then the stretch is another one, and what matches in it comes first: a
+// reader who leaves before the reset has a cursor that is good, and must have missed nothing before it.
+func TestStretchWithoutMatchesIsRolledBack(t *testing.T) {
+	s, nc := env(t)
+	l := openLog(t, nc, Config{WindowBytes: 1}) // it holds the newest event alone
+	held, free := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(free) })
+	defer release()
+	l.Pace(func() { // the tail stands still at 8
+		if l.Head().seq == 8 {
+			close(held)
+			<-free
+		}
+	})
+	store := func(resource string, ids ...int) {
+		for _, id := range ids {
+			publish(t, s.Connect(), fmt.Sprintf("live.%s.updated.%d", resource, id), "x")
+		}
+	}
+	store("orders", 1)
+	dir := t.TempDir()
+	s.Down()
+	s.CopyFiles(dir)
+	s.Up()
+	store("products", 2, 3, 4, 5, 6)
+	cursorOf(t, l, 6)
+	r := record()
+	r.room = make(chan struct{}, 1)
+	r.room <- struct{}{}
+	sub, err := l.Subscribe(r, SubscribeOptions{Set: set(t, subjects.Filter{Resource: "orders"}), Start: Start{Kind: First}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(sub.Close)
+	r.until(t, "+ 1") // and no more of them up to 5: from 6 on the log has them in memory
+	store("products", 7, 8)
+	<-held
+	s.Down()
+	s.ReplaceFiles(dir)
+	s.Up()
+	store("orders", 12, 13, 14, 15, 16, 17, 18, 19, 20)
+	close(r.room)
+	if got, want := r.until(t, "^"), "+ 1 12 13 14 15 16 17 ^"; got != want { // up to 7, as the log has 8 in memory
+		t.Errorf("%q, want %q", got, want)
+	}
+	release()
+	r.until(t, "^ !stream")
 }
