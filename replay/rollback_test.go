@@ -410,8 +410,15 @@ func difference(want, have []string) (missing []string) {
 }
 
 // A cursor that is ahead of the tail was good when it was looked up. The stream is rolled back before the tail has come there, so the tail
-// itself misses nothing; but the cursor's place goes to another event.
+// itself misses nothing; but the cursor's place goes to another event, or to none.
 func TestStreamLosesACursorWhileTheTailIsBehind(t *testing.T) {
+	for name, stored := range map[string]int{"longer": 5, "shorter": 1} {
+		t.Run(name, func(t *testing.T) { loseACursorAhead(t, stored) })
+	}
+}
+
+// loseACursorAhead stores so many events after the roll-back; the cursor is the third of those that were there before.
+func loseACursorAhead(t *testing.T, stored int) {
 	s, nc := env(t)
 	other := openLog(t, s.Connect(), Config{})
 	held, release := make(chan struct{}), make(chan struct{})
@@ -441,7 +448,7 @@ func TestStreamLosesACursorWhileTheTailIsBehind(t *testing.T) {
 	s.Down()
 	s.ReplaceFiles(dir)
 	s.Up()
-	publishIDs(t, s.Connect(), 15, 19)
+	publishIDs(t, s.Connect(), 15, 14+stored)
 	close(release)
 	if got := ahead.until(t, "!stream"); got != "- !stream" {
 		t.Errorf("got %q", got)

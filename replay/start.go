@@ -117,10 +117,8 @@ func (r *replayer) after(ctx context.Context, c Cursor) error {
 		case placed:
 			return nil
 		case early: // another bridge was faster than our tail
-			err = r.log.await(ctx, func() bool {
-				l := r.log
-				return r.gen != l.gen || c.seq <= l.win.head.seq || c.floor()+1 < l.first
-			})
+			err = r.comes(ctx, c)
+			began = time.Now() // it was in the stream until now
 		case unsettled:
 			err = r.look(ctx, false)
 		case unseen:
@@ -128,6 +126,25 @@ func (r *replayer) after(ctx context.Context, c Cursor) error {
 		}
 		if err != nil {
 			return err
+		}
+	}
+}
+
+// comes waits until the head is at a cursor that lies beyond it, or there is something to ask again: the stream may have been rolled back to
+// before the cursor, and no further than to the head, so that the tail misses nothing.
+func (r *replayer) comes(ctx context.Context, c Cursor) error {
+	l := r.log
+	for {
+		soon, cancel := context.WithTimeout(ctx, watchEvery)
+		err := l.await(soon, func() bool {
+			return r.gen != l.gen || c.seq <= l.win.head.seq || c.floor()+1 < l.first
+		})
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			return err
+		}
+		if st, err := l.watch.fresh(ctx); err == nil && (st.inc != c.inc || st.last.seq < c.seq) {
+			return nil
 		}
 	}
 }
