@@ -17,10 +17,19 @@ type fact struct {
 	seq     uint64
 	subject string
 	sent    int64 // it was not stored before
-	stored  int64 // its store time, Unix
+	within  span  // it was stored at such a time, Unix
+	stored  int64 // its store time, Unix, where a log has read it
 	leaving int64 // it was stored until then at least
 	left    int64 // it was stored until then at most
 	front   bool  // it left at the front, not from between
+}
+
+// storedAt says whether that can be its store time.
+func (f *fact) storedAt(at int64) bool {
+	if f.stored != 0 {
+		return f.stored == at
+	}
+	return f.within.from <= at && at <= f.within.to
 }
 
 // The model is what is known of the stream: every fact, by the number in its body and by its place.
@@ -33,14 +42,6 @@ type model struct {
 	lives  []*life
 	stored map[int]int64 // store times by number, as the logs have seen them
 	rough  []span        // when NATS did not answer, or not for everybody
-}
-
-type life struct {
-	inc   uint64
-	began int64
-	facts []*fact // by sequence, filled at the end
-	odd   bool    // it began with messages of the one before: the server does that at times
-	base  int     // it was rolled back to so many facts of an earlier life, and has that one's incarnation
 }
 
 type span struct{ from, to int64 }
@@ -57,10 +58,11 @@ func (m *model) begin(inc uint64, at int64, odd bool) {
 	m.lives = append(m.lives, &life{inc: inc, began: at, odd: odd})
 }
 
-func (m *model) add(n int, subject string, seq uint64, sent int64) {
+// add notes an event that has just been acknowledged. It was sent at a time of the test's, which was the time before in Unix nanoseconds.
+func (m *model) add(n int, subject string, seq uint64, sent, before int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.facts = append(m.facts, &fact{n: n, life: len(m.lives) - 1, seq: seq, subject: subject, sent: sent})
+	m.facts = append(m.facts, &fact{n: n, life: len(m.lives) - 1, seq: seq, subject: subject, sent: sent, within: span{before, time.Now().UnixNano()}})
 }
 
 // copy is the newest life's facts as they are now.
@@ -75,22 +77,11 @@ func (m *model) copy() (facts []fact) {
 	return facts
 }
 
-// rollBack begins a life with what an earlier one was when it was copied.
-func (m *model) rollBack(facts []fact, at int64) {
+// trouble notes that whoever asked the stream between from and now may have got no answer, and how long that shows.
+func (m *model) trouble(from int64, shows time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.lives = append(m.lives, &life{inc: m.lives[len(m.lives)-1].inc, began: at, base: len(facts)})
-	for _, f := range facts {
-		f.life = len(m.lives) - 1
-		m.facts = append(m.facts, &f)
-	}
-}
-
-// trouble notes that whoever asked the stream between from and now may have got no answer.
-func (m *model) trouble(from int64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.rough = append(m.rough, span{from, m.now() + int64(4*apiTimeout)})
+	m.rough = append(m.rough, span{from, m.now() + int64(shows)})
 }
 
 func (m *model) seen(n int, stored int64) {
@@ -128,52 +119,6 @@ func (m *model) settle() error {
 		}
 	}
 	return nil
-}
-
-// life is the newest life that had begun by then and in which a cursor is a position; -1 if there is none.
-func (m *model) life(c Cursor, when int64) int {
-	for i := len(m.lives) - 1; i >= 0; i-- {
-		l := m.lives[i]
-		if l.inc != c.inc || l.began > when || c.seq > uint64(len(l.facts)) {
-			continue
-		}
-		if at := int64(0); c.seq > 0 {
-			if at = l.facts[c.seq-1].stored; at != 0 && c.at != 0 && at != c.at {
-				continue
-			}
-		}
-		return i
-	}
-	return -1
-}
-
-// follow moves the reading on to later lives that have all it was told of, until its life has the event.
-func (r *reading) follow(n int, seq uint64) {
-	for !r.has(n, seq) && r.carries() {
-		r.life++
-	}
-	for !r.has(n, seq) && r.life > 0 && r.lives[r.life].base > 0 { // what is in memory may be what was before; a reset follows
-		r.life--
-	}
-}
-
-// carries says whether the next life was rolled back to a place at or after the reading's.
-func (r *reading) carries() bool {
-	if r.life < 0 || r.life+1 >= len(r.lives) {
-		return false
-	}
-	next := r.lives[r.life+1]
-	return next.base > 0 && uint64(next.base) >= r.pos
-}
-
-// rolledBack says whether the stream had been rolled back by then.
-func (r *reading) rolledBack(when int64) bool {
-	return slices.ContainsFunc(r.lives, func(l *life) bool { return l.base > 0 && l.began <= when })
-}
-
-func (r *reading) has(n int, seq uint64) bool {
-	l := r.lives[r.life]
-	return seq > 0 && seq <= uint64(len(l.facts)) && l.facts[seq-1].n == n
 }
 
 // first is the highest that the stream's first sequence can have been at a time.
@@ -252,7 +197,8 @@ type reading struct {
 	pos   uint64 // everything that matches up to here has been told
 	fresh bool   // no event has come yet
 	live  bool
-	given int // events replayed
+	torn  bool // what was told last does not follow what came before it: a reset must come
+	given int  // events replayed
 
 	resets int
 }
@@ -281,13 +227,14 @@ func (m *model) check(s *segment) (resets int, err error) {
 	if len(s.items) == 0 || !s.finished {
 		return r.resets, nil
 	}
-	for r.carries() {
-		r.life++
+	if r.torn {
+		return r.resets, fmt.Errorf("the end: no reset after what was torn at %d", r.pos)
 	}
-	if r.life != len(m.lives)-1 {
-		return r.resets, fmt.Errorf("the end: never told that the stream is another one")
+	newest := m.lives[len(m.lives)-1]
+	if err := r.step(uint64(len(newest.facts))+1, m.now(), func(l *life) bool { return l == newest }); err != nil {
+		return r.resets, fmt.Errorf("the end: %w", err)
 	}
-	return r.resets, r.complete(uint64(len(m.lives[r.life].facts))+1, m.now())
+	return r.resets, nil
 }
 
 // unsteady says whether NATS may not have answered between the start and then.
@@ -296,72 +243,43 @@ func (r *reading) unsteady(when int64) bool {
 }
 
 func (r *reading) event(it item) error {
-	back := r.life
-	if r.life >= 0 {
-		r.follow(it.n, it.seq)
+	switch {
+	case it.seq <= r.pos:
+		return fmt.Errorf("sequence %d after everything up to %d: twice, or out of order", it.seq, r.pos)
+	case it.replayed && r.live:
+		return fmt.Errorf("replayed after live")
+	case !it.replayed && !r.live:
+		return fmt.Errorf("live before live")
+	case !it.replayed && r.torn:
+		return fmt.Errorf("live before the reset that must follow a roll-back")
 	}
-	if r.life < 0 || r.lives[r.life].inc != it.at.inc || !r.has(it.n, it.seq) {
-		return fmt.Errorf("event %d is not one that was stored there in life %d; the last was rolled back to %d", it.n, r.life, r.lives[len(r.lives)-1].base)
+	err := r.step(it.seq, it.when, func(l *life) bool {
+		return l.inc == it.at.inc && it.seq <= uint64(len(l.facts)) && l.facts[it.seq-1].n == it.n
+	})
+	if err != nil {
+		return err
 	}
 	f := r.lives[r.life].facts[it.seq-1]
 	switch {
 	case !r.wants(f.subject):
 		return fmt.Errorf("%s does not match", f.subject)
-	case f.seq <= r.pos:
-		return fmt.Errorf("sequence %d after everything up to %d: twice, or out of order", f.seq, r.pos)
-	case it.replayed && r.live:
-		return fmt.Errorf("replayed after live")
-	case !it.replayed && !r.live:
-		return fmt.Errorf("live before live")
 	case it.replayed && !r.unsteady(it.when) && f.left != 0 && f.left < r.asked && f.seq <= r.head.seq && r.head.inc == it.at.inc:
 		return fmt.Errorf("replayed although it had been deleted before")
 	}
-	if err := r.complete(f.seq, it.when); err != nil && r.life >= back {
-		return err
-	}
-	if r.pos, r.fresh = f.seq, false; it.replayed {
+	if r.fresh = false; it.replayed {
 		r.given++
-	}
-	return nil
-}
-
-// complete says whether everything between the position and a sequence may be missing.
-func (r *reading) complete(seq uint64, when int64) error {
-	open := r.fresh && (r.start.Kind == First || r.start.Kind == Last)
-	for s := r.pos + 1; s < seq; s++ {
-		f := r.lives[r.life].facts[s-1]
-		gone := f.left != 0 && f.leaving <= when
-		if r.wants(f.subject) && (!gone || f.front && !open) {
-			return fmt.Errorf("sequence %d is missing, between %d and %d: %+v", s, r.pos, seq, *f)
-		}
 	}
 	return nil
 }
 
 // upTo takes a cursor up to which everything has been told.
 func (r *reading) upTo(it item) error {
-	back := false
-	for l := r.lives[r.life]; it.at.seq > uint64(len(l.facts)) || it.at.seq > 0 && it.at.at != 0 && l.facts[it.at.seq-1].stored != 0 && l.facts[it.at.seq-1].stored != it.at.at; l = r.lives[r.life] {
-		switch {
-		case r.carries() && !back:
-			r.life++
-		case r.lives[r.life].base > 0: // the end of what is in memory may be that of the life before; a reset follows
-			r.life, r.pos, back = r.life-1, it.at.floor(), true
-		default:
-			return fmt.Errorf("not a cursor of life %d", r.life)
-		}
-	}
-	if r.lives[r.life].inc != it.at.inc {
-		return fmt.Errorf("a cursor of another life")
-	}
 	if it.at.floor() < r.pos {
 		return fmt.Errorf("a cursor before %d, which has been told", r.pos)
 	}
-	if err := r.complete(it.at.floor()+1, it.when); err != nil {
-		return err
-	}
+	err := r.step(it.at.floor()+1, it.when, func(l *life) bool { return l.has(it.at) })
 	r.pos = it.at.floor()
-	return nil
+	return err
 }
 
 func (r *reading) told(it item, i int) error {
@@ -379,8 +297,9 @@ func (r *reading) told(it item, i int) error {
 		if i == 0 || r.live {
 			return fmt.Errorf("live twice, or first")
 		}
-		r.live = true
-		return r.upTo(it)
+		err := r.upTo(it)
+		r.live, r.fresh = true, false
+		return err
 	case Reset:
 		return r.reset(it, i)
 	default:
@@ -441,7 +360,7 @@ func (r *reading) reset(it item, i int) error {
 	r.life = r.model.life(it.at, it.when)
 	pos := r.pos
 	r.pos = it.at.floor()
-	r.fresh = false
+	r.fresh, r.torn = false, false
 	if r.life < 0 {
 		return fmt.Errorf("a cursor of no stream")
 	}

@@ -152,13 +152,13 @@ func subject(rnd *rand.Rand) string {
 func (w *world) publish(subject string) {
 	w.stream.RLock()
 	defer w.stream.RUnlock()
-	n, sent := int(w.next.Add(1)), w.model.now()
+	n, sent, before := int(w.next.Add(1)), w.model.now(), time.Now().UnixNano()
 	for {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		ack, err := w.js.Publish(ctx, subject, []byte(strconv.Itoa(n)), jetstream.WithMsgID(strconv.Itoa(n)))
 		cancel()
 		if err == nil {
-			w.model.add(n, subject, ack.Sequence, sent)
+			w.model.add(n, subject, ack.Sequence, sent, before)
 			return
 		}
 		if w.t.Context().Err() != nil {
@@ -189,7 +189,7 @@ func (w *world) recreate() {
 	from := w.model.now()
 	w.delete()
 	w.create(from)
-	w.model.trouble(from)
+	w.model.trouble(from, 4*apiTimeout)
 }
 
 // rollBack copies the server's files, or, the next time, puts them back. What was stored in between is gone, and its sequences go to others.
@@ -207,7 +207,7 @@ func (w *world) rollBack() {
 		w.backup = ""
 	}
 	w.nats.Up()
-	w.model.trouble(from)
+	w.model.trouble(from, patience+4*apiTimeout) // as long as the stream seems to be too short, it cannot be asked
 }
 
 func (w *world) delete() {
@@ -224,7 +224,7 @@ func (w *world) restart() {
 	from := w.model.now()
 	w.nats.Down()
 	w.nats.Up()
-	w.model.trouble(from)
+	w.model.trouble(from, 4*apiTimeout)
 }
 
 // A client is one open subscription: a sink that notes what it is given.
