@@ -58,11 +58,35 @@ func (r *reading) rolledBack(when int64) bool {
 	return slices.ContainsFunc(r.lives, func(l *life) bool { return l.base > 0 && l.began <= when })
 }
 
+// gone says whether an event may have left the stream by then.
+func (m *model) gone(life int, seq uint64, when int64) bool {
+	f := m.lives[life].facts[seq-1]
+	return f.left != 0 && f.leaving <= when
+}
+
 // missing says whether an event is one that must have been told by then.
 func (r *reading) missing(life int, seq uint64, when int64) bool {
 	f := r.lives[life].facts[seq-1]
-	gone := f.left != 0 && f.leaving <= when
-	return r.wants(f.subject) && (!gone || f.front && !r.open())
+	return r.wants(f.subject) && (!r.gone(life, seq, when) || f.front && !r.open())
+}
+
+// hidden is the last position, not before the reading's, from which nobody can know that the stream is another life of it by then, as
+// nothing is stored any more that took the place of what it was up to there (ADR 0002); ok is false where there is none.
+func (r *reading) hidden(life int, when int64) (pos uint64, ok bool) {
+	shared, facts := r.shared(r.life, life), uint64(len(r.lives[life].facts))
+	if shared < 0 || life < r.life || facts < r.pos {
+		return 0, false
+	}
+	for s := uint64(shared) + 1; s <= r.pos; s++ {
+		if !r.gone(life, s, when) {
+			return 0, false
+		}
+	}
+	was := uint64(len(r.lives[r.life].facts))
+	for pos = r.pos; pos < min(facts, was) && r.gone(life, pos+1, when) && !r.missing(r.life, pos+1, when); {
+		pos++
+	}
+	return pos, true
 }
 
 // open says that whatever is stored was asked for, and nothing has come yet: what has left the stream is no loss.
@@ -108,10 +132,13 @@ func (r *reading) step(seq uint64, when int64, there func(*life) bool) error {
 // some place, and in another one from there on; whole, that there is such a place at which the two are the same.
 func (r *reading) through(via, to int, seq uint64, when int64) (whole bool, err error) {
 	pos := r.pos
+	hidden, unknown := r.hidden(via, when)
 	switch {
 	case r.lives[via].began > when:
 		return false, fmt.Errorf("life %d had not begun", via)
 	case r.shared(r.life, via) >= int(pos):
+	case unknown:
+		pos = hidden
 	case r.open() && via > r.life && r.lives[via].base > 0:
 		pos = 0 // all that it asked for is gone, and nothing came: what is stored now is what it asks for
 	default:

@@ -310,16 +310,27 @@ func (r *reading) told(it item, i int) error {
 	}
 }
 
-// began checks that the subscription began where it was asked to.
-func (r *reading) began(it item) error {
+// began checks that the subscription began where it was asked to, in one of the lives that the stream had while that was looked up. If it
+// had none of those in which that is a position, a reset follows.
+func (r *reading) began(it item) (err error) {
 	if r.life < 0 {
 		return fmt.Errorf("a cursor of no stream")
 	}
-	if next := r.life + 1; next < len(r.lives) && r.lives[next].began <= it.when {
-		return nil // that stream had gone, and a reset follows
+	for i, l := range r.lives {
+		over := i+1 < len(r.lives) && r.lives[i+1].began < r.asked
+		if over || l.began > it.when || !l.has(it.at) {
+			continue
+		}
+		if err = r.beganIn(l, it); err == nil {
+			return nil
+		}
 	}
+	return err
+}
+
+func (r *reading) beganIn(l *life, it item) error {
 	after, before := 0, 0 // those that can have been counted, and those that were stored all the time
-	for _, f := range r.lives[r.life].facts {
+	for _, f := range l.facts {
 		switch stays := f.left == 0 || f.leaving > it.when; {
 		case !r.wants(f.subject) || f.sent > it.when:
 		case f.seq > r.pos:
