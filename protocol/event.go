@@ -3,7 +3,6 @@ package protocol
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"time"
 	"unicode/utf8"
 )
@@ -79,7 +78,7 @@ func appendPayload(dst, payload []byte) []byte {
 }
 
 // isText reports whether value is JSON that every reader of JSON takes.
-func isText(value []byte) bool { return utf8.Valid(value) && json.Valid(value) }
+func isText(value []byte) bool { return utf8.Valid(value) && valid(value) }
 
 func isObject(value []byte) bool {
 	value = bytes.TrimLeft(value, space)
