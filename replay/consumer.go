@@ -24,6 +24,7 @@ type consumer struct {
 	sub     *nats.Subscription
 	msgs    chan *nats.Msg
 	pulls   int    // pull requests sent so far
+	batch   int    // messages that the last pull request asked for
 	wanted  int    // messages asked for and not yet delivered
 	seq     uint64 // consumer sequence of the last message
 	pending uint64 // messages that matched and were not delivered, as of the last message
@@ -86,7 +87,8 @@ func (c *consumer) close() {
 // that long for more, and the server sends a heartbeat at that interval while there is nothing to send.
 func (c *consumer) pull(n int, maxBytes int64, expires, heartbeat time.Duration) error {
 	c.pulls++
-	c.wanted += n
+	c.batch = n
+	c.wanted = max(c.wanted, 0) + n
 	body := make([]byte, 0, 128)
 	body = append(body, `{"batch":`...)
 	body = strconv.AppendInt(body, int64(n), 10)
@@ -124,17 +126,16 @@ func (c *consumer) accept(m *nats.Msg) (stored, error) {
 	if status := m.Header.Get("Status"); status != "" && m.Reply == "" {
 		return stored{}, c.status(m, status)
 	}
-	meta, err := m.Metadata()
-	if err != nil {
-		return stored{}, fmt.Errorf("consumer %s: reply subject %q: %w", c.name, m.Reply, err)
+	r, ok := parseReceipt(m.Reply)
+	if !ok {
+		return stored{}, fmt.Errorf("consumer %s: reply subject %q is not a delivery's", c.name, m.Reply)
 	}
-	if meta.Sequence.Consumer != c.seq+1 {
+	if r.seq != c.seq+1 {
 		return stored{}, errGap
 	}
-	c.seq = meta.Sequence.Consumer
-	c.pending = meta.NumPending
+	c.seq, c.pending = r.seq, r.pending
 	c.wanted--
-	return stored{m, position{meta.Sequence.Stream, meta.Timestamp.UnixNano()}}, nil
+	return stored{m, r.position}, nil
 }
 
 func (c *consumer) status(m *nats.Msg, status string) error {
@@ -157,6 +158,8 @@ func (c *consumer) status(m *nats.Msg, status string) error {
 	}
 	if n, err := strconv.Atoi(m.Header.Get("Nats-Pending-Messages")); err == nil {
 		c.wanted -= n
+	} else if text == "Requests Pending" { // there are no more than earlier requests wait for
+		c.wanted -= c.batch
 	}
 	return errPullDone
 }
