@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"bytes"
 	"time"
 
 	"github.com/livebridge/livebridge/protocol"
@@ -19,9 +18,9 @@ const (
 	headerBatch  = "Live-Batch"  // common to the messages of one event
 )
 
-// Encode encodes a stored event once for all connections. It is what [replay.Config.Encode] of a bridge's log has to be. A header that is
+// Encode appends a stored event as it is encoded once for all connections. It is what [replay.Config.Encode] of a bridge's log has to be. A header that is
 // not what it should be is left out; the event is delivered all the same.
-func Encode(m *replay.Message) []byte {
+func Encode(dst []byte, m *replay.Message) []byte {
 	e := protocol.Event{
 		Cursor:   m.Cursor.String(),
 		Resource: m.Name.Resource,
@@ -39,6 +38,5 @@ func Encode(m *replay.Message) []byte {
 		}
 		e.Origin, e.Batch = h.Get(headerOrigin), h.Get(headerBatch)
 	}
-	frame := protocol.AppendEvent(make([]byte, 0, 256+len(m.Data)+len(m.Data)/8), &e)
-	return bytes.Clone(frame) // the window keeps it: no spare capacity
+	return protocol.AppendEvent(dst, &e)
 }

@@ -47,7 +47,7 @@ func FuzzEncode(f *testing.F) {
 			}
 		}
 		var frame []byte
-		fuzztest.Bounded(t, len(headers)+len(body), func() { frame = Encode(&m) })
+		fuzztest.Bounded(t, len(headers)+len(body), func() { frame = Encode(nil, &m) })
 		if !json.Valid(frame) || !utf8.Valid(frame) || bytes.ContainsAny(frame, "\n\r") {
 			t.Fatalf("not a line of JSON: %q", frame)
 		}

@@ -148,12 +148,12 @@ func TestExpiryThatTheTailMissed(t *testing.T) {
 	s, nc := env(t)
 	other := openLog(t, s.Connect(), Config{})
 	held, release := make(chan struct{}), make(chan struct{})
-	l, err := Open(t.Context(), nc, Config{Encode: func(m *Message) []byte {
+	l, err := Open(t.Context(), nc, Config{Encode: func(dst []byte, m *Message) []byte {
 		if m.Name.ID == "4" {
 			close(held)
 			<-release
 		}
-		return text(m)
+		return text(dst, m)
 	}})
 	if err != nil {
 		t.Fatal(err)

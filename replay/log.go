@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-
-	"github.com/livebridge/livebridge/subjects"
 )
 
 // ErrUnavailable says that JetStream could not be asked now. Nothing was lost by it; try again.
@@ -26,8 +24,8 @@ type Config struct {
 	Readers     int // replays that read from JetStream at one time, the others wait; 0 = 8
 	Logger      *slog.Logger
 
-	// Encode makes what is handed to subscriptions of a message. It is called from several goroutines and must not keep m.
-	Encode func(m *Message) []byte
+	// Encode appends to dst what is handed to subscriptions of a message. It is called from several goroutines and must keep neither.
+	Encode func(dst []byte, m *Message) []byte
 }
 
 func (c Config) withDefaults() Config {
@@ -161,6 +159,13 @@ func (l *Log) AtHead(f func(head Cursor)) {
 
 // Ready returns nil while the tail follows the stream, and otherwise why it does not.
 func (l *Log) Ready() error { return l.tail.ready() }
+
+// low is the sequence before the window's first event.
+func (l *Log) low() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.win.low.seq
+}
 
 func (l *Log) headCursor() Cursor {
 	return Cursor{inc: l.inc, seq: l.win.head.seq, at: l.win.head.at}
@@ -356,21 +361,4 @@ func (m Mark) CursorOf(ctx context.Context, seq uint64) (Cursor, error) {
 		return Cursor{}, nil
 	}
 	return Cursor{inc: l.inc, seq: p.seq, at: p.at}, nil
-}
-
-// event encodes a stored message. A message whose subject is not an event's has no subject here: it is counted and nowhere delivered.
-func (l *Log) event(m stored, inc uint64) *Event {
-	name, err := subjects.Parse(m.Subject)
-	if err != nil {
-		l.stats.skip(l.cfg.Logger, m.Subject, err)
-		return &Event{Seq: m.seq, Stored: m.at}
-	}
-	frame := l.cfg.Encode(&Message{
-		Cursor: Cursor{inc: inc, seq: m.seq, at: m.at},
-		Name:   name,
-		Stored: time.Unix(0, m.at).UTC(),
-		Header: m.Header,
-		Data:   m.Data,
-	})
-	return &Event{Seq: m.seq, Stored: m.at, Subject: m.Subject, Frame: frame}
 }

@@ -19,7 +19,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // text is an encoding that a test can read: "id=payload".
-func text(m *Message) []byte { return fmt.Appendf(nil, "%s=%s", m.Name.ID, m.Data) }
+func text(dst []byte, m *Message) []byte { return fmt.Appendf(dst, "%s=%s", m.Name.ID, m.Data) }
 
 func openLog(t testing.TB, nc *nats.Conn, cfg Config) *Log {
 	t.Helper()

@@ -15,7 +15,11 @@ import (
 const (
 	readBatch    = 2000
 	readBytes    = 4 << 20
+	readAhead    = 1 << 20 // most bytes of events that are read at once, ahead of what is handed over
 	readInactive = 30 * time.Second
+
+	many = readBatch / 2 // messages that are worth a second consumer
+	much = 4             // one in so many of the stream's
 
 	// maxFilters is how many filter subjects a consumer is given. Beyond it the server takes longer to find what matches than to deliver
 	// all of the resource (measured: 50 filters 0.7 s, 1,000 filters 0.3 s only to create the consumer).
@@ -26,10 +30,10 @@ const (
 type reader struct {
 	log  *Log
 	c    *consumer
-	done bool    // there were no more when messages were last asked for
-	held *stored // read, but not yet handed out
+	done bool // there were no more when messages were last asked for
+	slab slab
 
-	filters []string
+	filters []string         // what the messages that are wanted match
 	turns   Turns            // of which it has one
 	changed chan nats.Status // the connection is another one: what was asked for does not come any more
 }
@@ -41,17 +45,32 @@ func (l *Log) read(ctx context.Context, turns Turns, set *subjects.Set, pos uint
 		return nil, err
 	}
 	changed := l.stream.nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED)
-	wanted := filters(set)
-	c, err := l.stream.consume(ctx, consumerConfig{
-		purpose: "replay", start: pos + 1, subjects: wanted, headers: headers, queue: readBatch, inactive: readInactive,
-	})
-	if err != nil {
+	r := &reader{log: l, filters: filters(set), turns: turns, changed: changed}
+	if err := r.consume(ctx, pos, headers); err != nil {
 		l.stream.nc.RemoveStatusListener(changed)
 		l.leave(turns)
 		return nil, err
 	}
 	l.stats.reading.Add(1)
-	return &reader{log: l, c: c, done: c.pending == 0, filters: wanted, turns: turns, changed: changed}, nil
+	r.done = r.c.pending == 0
+	return r, nil
+}
+
+// consume makes the reader's consumer. To find the next message that matches a filter, the server looks through the subjects of a block of
+// them: where many messages match, and much of the stream, all of it is read, and matched here (measured with 1,000 subjects: 12 times as
+// fast).
+func (r *reader) consume(ctx context.Context, pos uint64, headers bool) (err error) {
+	cfg := consumerConfig{purpose: "replay", start: pos + 1, subjects: r.filters, headers: headers, queue: 2 * readBatch, inactive: readInactive}
+	if r.c, err = r.log.stream.consume(ctx, cfg); err != nil {
+		return err
+	}
+	if head := r.log.Head().seq; len(r.filters) == 0 || head <= pos || r.c.pending < many || r.c.pending < (head-pos)/much {
+		return nil
+	}
+	r.c.close()
+	cfg.subjects = nil
+	r.c, err = r.log.stream.consume(ctx, cfg)
+	return err
 }
 
 func (r *reader) close() {
@@ -76,41 +95,60 @@ func filters(set *subjects.Set) []string {
 // message is the next stored message; errEnd where there were no more when they were asked for, which is some time ago where the reader
 // is slow.
 func (r *reader) message(ctx context.Context) (stored, error) {
-	if m := r.held; m != nil {
-		r.held = nil
-		return *m, nil
-	}
-	lost := time.NewTimer(2 * apiTimeout)
-	defer lost.Stop()
 	for !r.done {
-		if r.c.wanted <= 0 {
-			r.c.wanted = 0
-			if err := r.c.pull(readBatch, readBytes, 0, 0); err != nil {
-				return stored{}, err
-			}
+		if err := r.ask(); err != nil {
+			return stored{}, err
 		}
-		select {
-		case m := <-r.c.msgs:
-			got, err := r.c.accept(m)
-			switch {
-			case err == nil:
-				r.done = r.c.pending == 0
-				return got, nil
-			case errors.Is(err, errPullDone):
-			case errors.Is(err, errEnd):
-				r.done = true
-			default:
-				return stored{}, err
-			}
-		case <-r.changed:
-			return stored{}, fmt.Errorf("%w: the connection to NATS changed", ErrUnavailable)
-		case <-lost.C:
-			return stored{}, fmt.Errorf("%w: no delivery for %s", ErrUnavailable, 2*apiTimeout)
-		case <-ctx.Done():
-			return stored{}, ctx.Err()
+		m, err := r.arrival(ctx)
+		if err != nil {
+			return stored{}, err
+		}
+		got, err := r.c.accept(m)
+		switch {
+		case err == nil:
+			r.done = r.c.pending == 0
+			return got, nil
+		case errors.Is(err, errPullDone):
+		case errors.Is(err, errEnd):
+			r.done = true
+		default:
+			return stored{}, err
 		}
 	}
 	return stored{}, errEnd
+}
+
+// ask asks for more messages while half of those that were asked for are still to come, so that the server goes on sending.
+func (r *reader) ask() error {
+	n := readBatch
+	if r.c.wanted > 0 {
+		n = int(min(readBatch, int64(r.c.pending)-int64(r.c.wanted))) // a server refuses to wait for more than there are
+	}
+	if r.c.wanted > readBatch/2 || n <= 0 {
+		return nil
+	}
+	return r.c.pull(n, readBytes, 0, 0)
+}
+
+// arrival is the next reply of the server.
+func (r *reader) arrival(ctx context.Context) (*nats.Msg, error) {
+	select {
+	case m := <-r.c.msgs:
+		return m, nil
+	default:
+	}
+	lost := time.NewTimer(2 * apiTimeout)
+	defer lost.Stop()
+	select {
+	case m := <-r.c.msgs:
+		return m, nil
+	case <-r.changed:
+		return nil, fmt.Errorf("%w: the connection to NATS changed", ErrUnavailable)
+	case <-lost.C:
+		return nil, fmt.Errorf("%w: no delivery for %s", ErrUnavailable, 2*apiTimeout)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // nothing asks the leader how far after pos there is nothing that the consumer should have delivered: to upTo, if all is well, but a
@@ -135,29 +173,26 @@ type reached struct {
 	mark Cursor // the newest position at or before it that can be verified
 }
 
-// chunk reads the events that r wants up to a sequence.
-func (rd *reader) chunk(ctx context.Context, r *replayer, upTo uint64) (events []*Event, to reached, err error) {
-	to = reached{r.pos, r.mark}
-	for bytes, n := 0, 0; bytes < r.chunk && n < readBatch && (r.most == 0 || len(events) < r.most); {
+// chunk reads events that r wants, of about so many bytes and no more than most, from a place up to a sequence.
+func (rd *reader) chunk(ctx context.Context, r *replayer, from reached, upTo uint64, size, most int) (events []*Event, to reached, err error) {
+	to = from
+	for bytes, n := 0, 0; bytes < size && n < 4*readBatch && len(events) < most; n++ {
 		m, err := rd.message(ctx)
-		if errors.Is(err, errEnd) {
+		switch {
+		case errors.Is(err, errEnd):
 			to.pos, err = rd.nothing(ctx, to.pos, max(to.pos, upTo))
 			return events, to, err
-		}
-		if err != nil {
+		case err != nil:
 			return nil, to, err
-		}
-		if m.seq > upTo {
-			rd.held = &m
-			to.pos = max(to.pos, upTo)
+		case m.seq > upTo:
+			to.pos, rd.done = max(to.pos, upTo), true
 			return events, to, nil
 		}
 		to = reached{m.seq, Cursor{inc: r.inc, seq: m.seq, at: m.at}}
-		n++
 		if m.at < r.since || !r.wants(m.Subject) {
 			continue
 		}
-		if e := rd.log.event(m, r.inc); e.Subject != "" {
+		if e := rd.slab.event(rd.log, m, r.inc); e.Subject != "" {
 			events = append(events, e)
 			bytes += e.size()
 		}

@@ -28,7 +28,9 @@ type replayer struct {
 	gen    uint64
 	reason Reason // why it cannot begin there
 
-	reader  *reader
+	fetch   *prefetch // reads from JetStream; nil = nothing does
+	ready   []*Event  // read and found to be whole, but not handed over
+	to      reached   // … how far they go
 	backoff time.Duration
 	doubt   time.Time // since when the mark has not been found in the stream; zero = it was
 }
@@ -51,11 +53,12 @@ func (l *Log) replayer(ctx context.Context, turns Turns, set *subjects.Set, view
 // wants says whether an event of that subject is to be handed over.
 func (r *replayer) wants(subject string) bool { return r.set.Match(subject) && r.view.shows(subject) }
 
-// close gives back what the replay holds in JetStream. The replay can still go on.
+// close gives back what the replay holds, in JetStream and in memory. The replay can still go on.
 func (r *replayer) close() {
-	if r.reader != nil {
-		r.reader.close()
-		r.reader = nil
+	r.ready = nil
+	if r.fetch != nil {
+		r.fetch.close()
+		r.fetch = nil
 	}
 }
 
@@ -70,7 +73,10 @@ func (r *replayer) next(ctx context.Context, atHead func([]*Event)) ([]*Event, b
 		case r.gen != l.gen:
 			l.mu.Unlock()
 			return nil, false, resetError{ReasonStream}
-		case r.pos+1 < l.first && r.reader == nil && !r.open:
+		case len(r.ready) > 0:
+			l.mu.Unlock()
+			return r.handOver(), false, nil
+		case r.pos+1 < l.first && r.fetch == nil && !r.open:
 			l.mu.Unlock()
 			return nil, false, resetError{ReasonExpired}
 		case r.pos >= low && r.pos <= l.win.head.seq:
@@ -84,11 +90,26 @@ func (r *replayer) next(ctx context.Context, atHead func([]*Event)) ([]*Event, b
 			return events, all, nil
 		}
 		l.mu.Unlock()
-		events, err := r.read(ctx, low)
-		if err != nil || len(events) > 0 {
-			return events, false, err
+		if err := r.read(ctx, low); err != nil {
+			return nil, false, err
 		}
 	}
+}
+
+// handOver takes a chunk of what is ready.
+func (r *replayer) handOver() []*Event {
+	n := 0
+	for bytes := 0; n < len(r.ready) && bytes < r.chunk && (r.most == 0 || n < r.most); n++ {
+		bytes += r.ready[n].size()
+	}
+	events := r.ready[:n]
+	if r.ready = r.ready[n:]; len(r.ready) == 0 {
+		r.ready, r.pos, r.mark = nil, r.to.pos, r.to.mark
+	} else {
+		last := events[n-1]
+		r.pos, r.mark = last.Seq, last.cursor(r.inc)
+	}
+	return events
 }
 
 // scanned is how many events are looked at in one critical section.
@@ -114,51 +135,65 @@ func (r *replayer) take() (events []*Event, all bool) {
 	return events, true
 }
 
-// read takes events from JetStream, up to a sequence from which on they are in the window.
-func (r *replayer) read(ctx context.Context, upTo uint64) ([]*Event, error) {
-	fresh := r.reader == nil
+// read makes events from JetStream ready, up to a sequence from which on they are in the window.
+func (r *replayer) read(ctx context.Context, upTo uint64) error {
+	fresh := r.fetch == nil
 	if fresh {
-		if err := r.connect(ctx); err != nil {
-			r.close()
-			return nil, err
+		rd, err := r.connect(ctx)
+		if err != nil {
+			return err
 		}
+		r.fetch = r.prefetch(rd, upTo)
 	}
-	began := r.pos
-	events, to, err := r.reader.chunk(ctx, r, upTo)
+	got, more := r.fetch.next(ctx)
+	if !more {
+		r.close()
+		return nil
+	}
+	err := got.err
 	if err == nil {
-		err = r.whole(ctx, began, to.pos, events)
+		err = r.whole(ctx, got)
 	}
-	if err == nil && fresh && to.pos == began {
+	if err == nil && fresh && got.to.pos == got.began {
 		err = errors.New("the consumer's server is behind the stream's leader")
 	}
 	if err != nil {
 		r.close()
-		return nil, err
+		return err
 	}
-	r.pos, r.mark, r.backoff = to.pos, to.mark, 0
-	if r.reader.done {
-		r.close() // it would not see what has come since
+	r.ready, r.to, r.backoff = got.events, got.to, 0
+	if len(got.events) == 0 {
+		r.pos, r.mark = got.to.pos, got.to.mark
 	}
-	r.open = r.open && len(events) == 0
-	r.log.stats.fromStream.Add(uint64(len(events)))
-	return events, nil
+	r.open = r.open && len(got.events) == 0
+	r.log.stats.fromStream.Add(uint64(len(got.events)))
+	return nil
 }
 
 // connect makes a reader, from the newest position that can be verified on, and verifies it when the reader's consumer is there: a consumer
 // lives no longer than the stream's store, so what it delivers from then on follows that position. It all counts: that nothing matched
 // after the position was said of what the stream was then.
-func (r *replayer) connect(ctx context.Context) error {
+func (r *replayer) connect(ctx context.Context) (*reader, error) {
 	rd, err := r.log.read(ctx, r.turns, r.set, r.mark.floor(), false)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	r.reader = rd
+	if err := r.follows(ctx); err != nil {
+		rd.close()
+		return nil, err
+	}
+	r.pos = r.mark.floor()
+	return rd, nil
+}
+
+// follows returns nil if the mark is still the position in the stream that it was.
+func (r *replayer) follows(ctx context.Context) error {
 	found, st, err := r.log.stream.verify(ctx, r.mark, r.log.watch.fresh)
 	switch {
 	case err != nil:
 		return err
 	case found == valid, found == expired && r.open:
-		r.pos, r.doubt = r.mark.floor(), time.Time{}
+		r.doubt = time.Time{}
 		return nil
 	case found == expired:
 		return resetError{ReasonExpired}
@@ -171,10 +206,10 @@ func (r *replayer) connect(ctx context.Context) error {
 	return fmt.Errorf("sequence %d is no longer what it was", r.mark.seq)
 }
 
-// whole makes sure that the events which were read after a position are all that there were: what left the stream at its front meanwhile
-// may have left it unread.
-func (r *replayer) whole(ctx context.Context, began, pos uint64, events []*Event) error {
-	st, err := r.log.watch.fresh(ctx)
+// whole makes sure that the events of a portion are all that there were: what left the stream at its front meanwhile may have left it
+// unread.
+func (r *replayer) whole(ctx context.Context, got portion) error {
+	st, err := got.look.wait(ctx)
 	if err != nil {
 		return err
 	}
@@ -182,13 +217,14 @@ func (r *replayer) whole(ctx context.Context, began, pos uint64, events []*Event
 		r.log.tail.kick()
 		return errors.New("the stream was deleted and created again")
 	}
-	if st.last.seq < pos {
-		return fmt.Errorf("the stream ends at sequence %d, before %d, which was delivered", st.last.seq, pos)
+	if st.last.seq < got.to.pos {
+		return fmt.Errorf("the stream ends at sequence %d, before %d, which was delivered", st.last.seq, got.to.pos)
 	}
-	if r.open && len(events) > 0 {
-		began = events[0].Seq
+	began := got.began
+	if r.open && len(got.events) > 0 {
+		began = got.events[0].Seq
 	}
-	if st.first > began+1 && (!r.open || len(events) > 0) {
+	if st.first > began+1 && (!r.open || len(got.events) > 0) {
 		return resetError{ReasonExpired}
 	}
 	return nil

@@ -422,12 +422,12 @@ func loseACursorAhead(t *testing.T, stored int) {
 	s, nc := env(t)
 	other := openLog(t, s.Connect(), Config{})
 	held, release := make(chan struct{}), make(chan struct{})
-	l, err := Open(t.Context(), nc, Config{WindowBytes: 1, Encode: func(m *Message) []byte {
+	l, err := Open(t.Context(), nc, Config{WindowBytes: 1, Encode: func(dst []byte, m *Message) []byte {
 		if m.Name.ID == "4" {
 			close(held)
 			<-release
 		}
-		return text(m)
+		return text(dst, m)
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,9 @@ package replay
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -140,19 +142,75 @@ func BenchmarkDeliver(b *testing.B) {
 	}
 }
 
-func BenchmarkMatch(b *testing.B) {
+// distinct is a matcher with 100,000 subscriptions, each to a type and an id of a resource, and events of which one in two matches one.
+func distinct(t testing.TB) (*routes, map[string][]*Event) {
 	r := newRoutes()
 	for i := range 100_000 {
-		s, _ := bareSubscription(b, subjects.Filter{Resource: fmt.Sprintf("r%d", i%100), Types: []string{"updated"}, IDs: []string{strconv.Itoa(i)}})
+		s, _ := bareSubscription(t, subjects.Filter{Resource: fmt.Sprintf("r%d", i%100), Types: []string{"updated"}, IDs: []string{strconv.Itoa(i)}})
 		r.add(s)
 	}
-	events := make([]*Event, 1000)
-	for i := range events {
+	events := map[string][]*Event{}
+	for i := range 1000 {
 		n := i * 97
-		events[i] = &Event{Subject: fmt.Sprintf("live.r%d.updated.%d", n%100, n)}
+		events["one"] = append(events["one"], &Event{Subject: fmt.Sprintf("live.r%d.updated.%d", n%100, n)})
+		events["no id"] = append(events["no id"], &Event{Subject: fmt.Sprintf("live.r%d.updated.x%d", n%100, n)})
+		events["no type"] = append(events["no type"], &Event{Subject: fmt.Sprintf("live.r%d.created.%d", n%100, n)})
+		events["no resource"] = append(events["no resource"], &Event{Subject: fmt.Sprintf("live.s%d.updated.%d", n%100, n)})
 	}
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		r.deliver(events[i%len(events)])
+	return r, events
+}
+
+// What it costs to find the one subscription of 100,000 that an event matches, or that there is none.
+func BenchmarkMatch(b *testing.B) {
+	r, events := distinct(b)
+	for _, name := range slices.Sorted(maps.Keys(events)) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				r.deliver(events[name][i%1000])
+			}
+		})
+	}
+}
+
+// What one event costs from the tail to the sinks is nothing that has to be collected again.
+func TestDeliverAllocatesNothing(t *testing.T) {
+	r, events := distinct(t)
+	for name, list := range events {
+		i := 0
+		if n := testing.AllocsPerRun(1000, func() { r.deliver(list[i%1000]); i++ }); n != 0 {
+			t.Errorf("%s: %v allocations for each event", name, n)
+		}
+	}
+	l := bareLog(1 << 20)
+	for range 1000 {
+		s, _ := bareSubscription(t, subjects.Filter{Resource: "products"})
+		l.routes.add(s)
+	}
+	fill(l, 20_000) // the window is full
+	list := []*Event{{Seq: 20_000, Subject: "live.products.updated.42", Frame: make([]byte, 200)}}
+	if n := testing.AllocsPerRun(100, func() { list[0].Seq++; l.append(list) }); n != 0 {
+		t.Errorf("%v allocations for an event that goes to 1,000 subscriptions", n)
+	}
+}
+
+// What it costs to go live after so many events that were missed, all of them in the window.
+func BenchmarkSeam(b *testing.B) {
+	for _, behind := range []int{0, 10, 1000} {
+		b.Run(strconv.Itoa(behind), func(b *testing.B) {
+			l := bareLog(64 << 20)
+			l.ctx, l.cfg = b.Context(), Config{MaxReplay: 1 << 40}
+			fill(l, 20_000)
+			all := set(b, everything)
+			b.ReportAllocs()
+			for b.Loop() {
+				ctx, cancel := context.WithCancel(l.ctx)
+				s := &Subscription{log: l, set: all, sink: &tally{}, exact: true, cancel: cancel}
+				r := &replayer{log: l, set: all, chunk: defaultChunk}
+				r.begin(Cursor{seq: l.win.head.seq - uint64(behind)})
+				s.replay(ctx, r)
+				s.Close()
+			}
+		})
 	}
 }

@@ -91,10 +91,10 @@ func (w *world) openLog(nc *nats.Conn) (l *Log) {
 }
 
 // encode makes a frame of the event's cursor, as a client would be told it, and the number in the body.
-func (w *world) encode(m *Message) []byte {
+func (w *world) encode(dst []byte, m *Message) []byte {
 	n, _ := strconv.Atoi(string(m.Data))
 	w.model.seen(n, m.Stored.UnixNano())
-	return append(m.Cursor.AppendText(nil), m.Data...)
+	return append(m.Cursor.AppendText(dst), m.Data...)
 }
 
 func (w *world) create(began int64) {

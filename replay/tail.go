@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -45,6 +46,7 @@ type tail struct {
 	denied    atomic.Bool // NATS refuses something that is needed
 	ahead     time.Time   // since when the stream has seemed to be behind the head; zero = it is not
 	absent    time.Time   // since when the stream has been missing; zero = it is not
+	frame     []byte      // of the event that was encoded last
 }
 
 func newTail(l *Log) *tail {
@@ -299,7 +301,7 @@ func (t *tail) drain(c *consumer, m *nats.Msg, inc uint64, batch []*Event) ([]*E
 		got, err := c.accept(m)
 		switch {
 		case err == nil:
-			batch = append(batch, t.log.event(got, inc))
+			batch = append(batch, t.event(got, inc))
 		case errors.Is(err, errHeartbeat), errors.Is(err, errPullDone):
 		default:
 			return batch, err
@@ -313,6 +315,14 @@ func (t *tail) drain(c *consumer, m *nats.Msg, inc uint64, batch []*Event) ([]*E
 			return batch, nil
 		}
 	}
+}
+
+// event encodes a stored message. The window keeps it: it is given no more memory than it needs.
+func (t *tail) event(m stored, inc uint64) *Event {
+	var e Event
+	t.frame, e = t.log.encode(t.frame[:0], m, inc)
+	e.Frame = bytes.Clone(e.Frame)
+	return &e
 }
 
 // hand appends events. Where sequences are missing between them it asks the stream whether they were deleted from between, which is no

@@ -15,6 +15,7 @@ type watch struct {
 	next    *look
 }
 
+// A look is one answer.
 type look struct {
 	done chan struct{}
 	st   state
@@ -22,20 +23,27 @@ type look struct {
 }
 
 // fresh returns a state that was asked for after the call began, and has already been taken into account by the log.
-func (w *watch) fresh(ctx context.Context) (state, error) {
+func (w *watch) fresh(ctx context.Context) (state, error) { return w.ask().wait(ctx) }
+
+// ask asks for a state. It does not wait for the answer.
+func (w *watch) ask() *look {
 	w.mu.Lock()
-	mine := w.next
-	if mine == nil {
-		mine = &look{done: make(chan struct{})}
-		w.next = mine
-		if w.current == nil {
-			w.start()
-		}
+	defer w.mu.Unlock()
+	if w.next == nil {
+		w.next = &look{done: make(chan struct{})}
 	}
-	w.mu.Unlock()
+	asked := w.next
+	if w.current == nil {
+		w.start()
+	}
+	return asked
+}
+
+// wait waits for the answer.
+func (l *look) wait(ctx context.Context) (state, error) {
 	select {
-	case <-mine.done:
-		return mine.st, mine.err
+	case <-l.done:
+		return l.st, l.err
 	case <-ctx.Done():
 		return state{}, ctx.Err()
 	}
