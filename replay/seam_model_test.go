@@ -321,14 +321,16 @@ func (r *reading) began(it item) (err error) {
 		if over || l.began > it.when || !l.has(it.at) {
 			continue
 		}
-		if err = r.beganIn(l, it); err == nil {
+		changed := r.rolledBack(it.when) || i+1 < len(r.lives) && r.lives[i+1].began <= it.when
+		if err = r.beganIn(l, it, changed); err == nil {
 			return nil
 		}
 	}
 	return err
 }
 
-func (r *reading) beganIn(l *life, it item) error {
+// beganIn judges that in one life. Where the stream was changed into another by then, what was found may be the other's: a reset follows.
+func (r *reading) beganIn(l *life, it item, changed bool) error {
 	after, before := 0, 0 // those that can have been counted, and those that were stored all the time
 	for _, f := range l.facts {
 		switch stays := f.left == 0 || f.leaving > it.when; {
@@ -337,7 +339,7 @@ func (r *reading) beganIn(l *life, it item) error {
 			if f.left == 0 || f.left >= r.asked {
 				after++
 			}
-		case stays && r.start.Kind == Since && !r.rolledBack(it.when) && f.stored >= r.start.Since.UnixNano():
+		case stays && r.start.Kind == Since && !changed && f.stored >= r.start.Since.UnixNano():
 			return fmt.Errorf("sequence %d was stored at or after the time asked for", f.seq)
 		case stays:
 			before++
@@ -348,7 +350,7 @@ func (r *reading) beganIn(l *life, it item) error {
 		return fmt.Errorf("asked for %d", r.start.After.floor())
 	case r.start.Kind == First && before > 0:
 		return fmt.Errorf("%d events are stored before", before)
-	case r.start.Kind == Last && !r.rolledBack(it.when) && after < r.start.Last && before > 0:
+	case r.start.Kind == Last && !changed && after < r.start.Last && before > 0:
 		return fmt.Errorf("only %d of the last %d follow", after, r.start.Last)
 	}
 	return nil
