@@ -117,15 +117,19 @@ func TestCloseDuringReplays(t *testing.T) {
 // waits waits until somebody waits for the head to move.
 func waits(t testing.TB, l *Log) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	eventually(t, "somebody waits for the head", func() bool {
 		l.mu.Lock()
-		n := l.waiting
-		l.mu.Unlock()
-		switch {
-		case n > 0:
-			return
-		case time.Now().After(deadline):
-			t.Fatal("nobody waits for the head")
+		defer l.mu.Unlock()
+		return l.waiting > 0
+	})
+}
+
+// eventually waits until something is so.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("not within 20 s: " + what)
 		}
 	}
 }

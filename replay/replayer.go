@@ -31,6 +31,7 @@ type replayer struct {
 	fetch   *prefetch // reads from JetStream; nil = nothing does
 	ready   []*Event  // read and found to be whole, but not handed over
 	to      reached   // … how far they go
+	apart   bool      // something was read from JetStream: it is not known whether what is in memory follows it
 	backoff time.Duration
 	doubt   time.Time // since when the mark has not been found in the stream; zero = it was
 }
@@ -68,7 +69,8 @@ func (r *replayer) next(ctx context.Context, atHead func([]*Event)) ([]*Event, b
 	l := r.log
 	for {
 		l.mu.Lock()
-		low := l.win.low.seq
+		low, head := l.win.low.seq, l.headCursor()
+		inMemory := r.pos >= low && r.pos <= head.seq
 		switch {
 		case r.gen != l.gen:
 			l.mu.Unlock()
@@ -79,7 +81,7 @@ func (r *replayer) next(ctx context.Context, atHead func([]*Event)) ([]*Event, b
 		case r.pos+1 < l.first && r.fetch == nil && !r.open:
 			l.mu.Unlock()
 			return nil, false, resetError{ReasonExpired}
-		case r.pos >= low && r.pos <= l.win.head.seq:
+		case inMemory && !r.apart:
 			events, all := r.take()
 			r.open = r.open && len(events) == 0
 			if all {
@@ -90,7 +92,13 @@ func (r *replayer) next(ctx context.Context, atHead func([]*Event)) ([]*Event, b
 			return events, all, nil
 		}
 		l.mu.Unlock()
-		if err := r.read(ctx, low); err != nil {
+		var err error
+		if inMemory {
+			err = r.join(ctx, head)
+		} else {
+			err = r.read(ctx, low)
+		}
+		if err != nil {
 			return nil, false, err
 		}
 	}
@@ -161,12 +169,26 @@ func (r *replayer) read(ctx context.Context, upTo uint64) error {
 		r.close()
 		return err
 	}
-	r.ready, r.to, r.backoff = got.events, got.to, 0
+	r.ready, r.to, r.apart, r.backoff = got.events, got.to, true, 0
 	if len(got.events) == 0 {
 		r.pos, r.mark = got.to.pos, got.to.mark
 	}
 	r.open = r.open && len(got.events) == 0
 	r.log.stats.fromStream.Add(uint64(len(got.events)))
+	return nil
+}
+
+// join makes sure that what is in memory follows what was read from JetStream: the stream may have been rolled back, and gone on, before it
+// was read, and the tail not have found out. If the head is a position in the stream, then so is everything before it.
+func (r *replayer) join(ctx context.Context, head Cursor) error {
+	found, _, err := r.log.stream.verify(ctx, head, r.log.watch.fresh)
+	if err != nil {
+		return err
+	}
+	if r.apart = found != valid; r.apart {
+		r.log.tail.kick()
+		return fmt.Errorf("the stream at sequence %d is not what is in memory", head.seq)
+	}
 	return nil
 }
 
