@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -74,6 +75,7 @@ func (sh *shard) run(stop <-chan struct{}) {
 		sh.now = time.Now().UnixNano()
 		for _, o := range list {
 			sh.flush(o)
+			runtime.Gosched() // to the tail, which may have events that can go into the writes of this round
 		}
 		clear(list)
 	}
