@@ -318,6 +318,7 @@ func (s *Server) ticks() {
 		changed = s.cfg.Revoked.Changed()
 	}
 	var list []*conn
+	var memory shrinker
 	for {
 		select {
 		case <-t.C:
@@ -336,6 +337,9 @@ func (s *Server) ticks() {
 			} else {
 				c.user.tick(now)
 			}
+		}
+		if memory.due(len(list)) {
+			s.spawn(debug.FreeOSMemory)
 		}
 		clear(list)
 		s.stretches.forget(now)
