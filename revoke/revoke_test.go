@@ -239,9 +239,10 @@ func TestBucketMadeAnew(t *testing.T) {
 	if !l.Revoked(token("old", "", 0)) {
 		t.Error("the list is gone with the bucket")
 	}
-	if _, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: DefaultBucket}); err != nil {
-		t.Fatal(err)
-	}
+	await(t, "the server to have removed the files of the old one", func() bool {
+		_, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: DefaultBucket})
+		return err == nil
+	})
 	put(t, nc, Entry{ID: "new"})
 	await(t, "the new entry", func() bool { return l.Revoked(token("new", "", 0)) && !l.Revoked(token("old", "", 0)) })
 	// … which takes entries without an end alone.
