@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/livebridge/livebridge/internal/natstest"
 )
 
 // A page is what GET says.
@@ -213,9 +215,7 @@ func TestHistoryExpired(t *testing.T) {
 	if err := js.DeleteStream(t.Context(), "LIVE"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.CreateStream(t.Context(), cfg); err != nil {
-		t.Fatal(err)
-	}
+	natstest.CreateStream(t, js, cfg)
 	await(t, "the old cursor is refused", func() bool {
 		status, body = r.get("/v1/events?after=" + all.Cursor)
 		return status != 200 // until the tail has seen it, the old stream is all there is

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/livebridge/livebridge/internal/natstest"
 	"github.com/livebridge/livebridge/subjects"
 )
 
@@ -171,9 +172,7 @@ func TestStreamRecreatedWhileLive(t *testing.T) {
 	if err := l.stream.js.DeleteStream(t.Context(), "LIVE"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.stream.js.CreateStream(t.Context(), cfg); err != nil {
-		t.Fatal(err)
-	}
+	natstest.CreateStream(t, l.stream.js, cfg)
 	r.until(t, "!stream")
 	publishIDs(t, nc, 7, 7)
 	r.until(t, "!stream 7.")

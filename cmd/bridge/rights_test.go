@@ -13,6 +13,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/livebridge/livebridge/internal/natstest"
 )
 
 // documented is what docs/configuration.md gives the bridge's user, without the subjects left out.
@@ -137,8 +139,7 @@ func resets(t *testing.T, ns *natsd, b *running, live *lines, cursor string) {
 	steps(t, err, st.Purge(t.Context()))
 	until(t, func() bool { code, _ := get(t, b.URL+"/v1/events?after="+cursor); return code == 410 })
 	steps(t, js.DeleteStream(t.Context(), "LIVE"))
-	_, err = js.CreateStream(t.Context(), st.CachedInfo().Config)
-	steps(t, err)
+	natstest.CreateStream(t, js, st.CachedInfo().Config)
 	live.wait(t, "event: reset")
 	watch(t, b.URL+"/v1/sse?after="+cursor).wait(t, `"reason":"stream"`)
 	until(t, func() bool { code, _ := get(t, b.URL+"/readyz"); return code == 200 })
