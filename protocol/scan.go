@@ -16,7 +16,7 @@ const space = " \t\r\n" // what JSON calls whitespace
 // checkJSON says why data is not one JSON value, or nil. Nesting deeper than
 // 10,000 is refused, so the functions below need no bound of their own.
 func checkJSON(data []byte) error {
-	if json.Valid(data) {
+	if valid(data) {
 		return nil
 	}
 	var value json.RawMessage
