@@ -18,8 +18,8 @@ const (
 	headerBatch  = "Live-Batch"  // common to the messages of one event
 )
 
-// Encode appends a stored event as it is encoded once for all connections. It is what [replay.Config.Encode] of a bridge's log has to be. A header that is
-// not what it should be is left out; the event is delivered all the same.
+// Encode appends a stored event as it is encoded once for all connections. It is what [replay.Config.Encode] of a bridge's log has to be. A
+// header that is not what it should be is left out; the event is delivered all the same.
 func Encode(dst []byte, m *replay.Message) []byte {
 	e := protocol.Event{
 		Cursor:   m.Cursor.String(),

@@ -21,7 +21,14 @@ func (it item) size() int {
 	if it.sub == nil || it.sub.head == nil {
 		return len(*it.text) + 1
 	}
-	return len(it.sub.head) + len(*it.text) - len(protocol.EventHead) + 1
+	return tagged(it.sub.head, *it.text)
+}
+
+// tagged is the size of an event that begins with the head of a subscription instead of its own.
+func tagged(head, event []byte) int { return len(head) + len(event) - len(protocol.EventHead) + 1 }
+
+func appendTagged(dst, head, event []byte) []byte {
+	return append(append(dst, head...), event[len(protocol.EventHead):]...)
 }
 
 // A framing puts items on the wire.
@@ -75,7 +82,7 @@ func (wsFraming) appendItems(dst []byte, items []item, limit int) ([]byte, int, 
 			if it.sub == nil {
 				dst = append(dst, *it.text...)
 			} else {
-				dst = append(append(dst, it.sub.head...), (*it.text)[len(protocol.EventHead):]...)
+				dst = appendTagged(dst, it.sub.head, *it.text)
 			}
 		}
 		total += size

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/livebridge/livebridge/internal/ws"
-	"github.com/livebridge/livebridge/protocol"
 	"github.com/livebridge/livebridge/replay"
 )
 
@@ -39,7 +38,7 @@ func (c *stretch) make(dst []byte) []byte {
 		if i > 0 {
 			dst = append(dst, '\n')
 		}
-		dst = append(append(dst, c.head...), e.Frame[len(protocol.EventHead):]...)
+		dst = appendTagged(dst, c.head, e.Frame)
 	}
 	return dst
 }
@@ -57,7 +56,7 @@ func (cs *stretches) split(head []byte, events []*replay.Event, each func(*stret
 	for len(events) > 0 {
 		n, size := 0, 0
 		for _, e := range events {
-			s := len(head) + len(e.Frame) - len(protocol.EventHead) + 1
+			s := tagged(head, e.Frame)
 			if n > 0 && size+s > frameMax {
 				break
 			}
