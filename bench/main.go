@@ -56,6 +56,9 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
+	if w.process && *pid == 0 {
+		return fmt.Errorf("%s needs -pid", w.name)
+	}
 	t, err := running(*bridge, *nats, *pid)
 	if err != nil {
 		return err
@@ -95,6 +98,7 @@ func loopback(addr string) bool {
 type work struct {
 	name, about string
 	alone       bool     // there are no peers to compare with
+	process     bool     // it looks at the server's process
 	args        []string // for the bridge
 	flags       *flag.FlagSet
 	run         func(*target) ([]row, error)

@@ -34,12 +34,18 @@ type natsStream struct {
 const pending = 1000
 
 func natsPublisher(addr string) (*natsStream, error) {
+	nc, js, err := jetStream(addr, jetstream.WithPublishAsyncMaxPending(2*pending))
+	return &natsStream{nc: nc, js: js, ids: 1000}, err
+}
+
+// jetStream connects to a server's JetStream.
+func jetStream(addr string, opts ...jetstream.JetStreamOpt) (*nats.Conn, jetstream.JetStream, error) {
 	nc, err := nats.Connect("nats://" + addr)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(2*pending))
-	return &natsStream{nc: nc, js: js, ids: 1000}, err
+	js, err := jetstream.New(nc, opts...)
+	return nc, js, err
 }
 
 func (p *natsStream) send(n, size int) error {

@@ -2,21 +2,16 @@
 
 package main
 
-import (
-	"errors"
-	"time"
-)
+import "time"
 
 // storm: many clients come back at once, each so many events behind.
 func storm() *work {
 	w := newWork("storm", "clients that come back at once, until the last has what it missed")
+	w.process = true
 	clients, behind := w.flags.Int("clients", 1000, "clients"), w.flags.Int("behind", 1000, "events that each has missed")
 	restart := w.flags.Bool("restart", false, "restart the server before")
 	rate := w.flags.Int("rate", 0, "events a second that are published meanwhile")
 	w.run = func(t *target) ([]row, error) {
-		if t.pid == 0 {
-			return nil, errors.New("storm needs -pid")
-		}
 		at, err := t.missed(*behind)
 		if err != nil {
 			return nil, err

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -14,14 +13,11 @@ import (
 // sustain: a steady stream of events for a long time, to subscribers that want all of them, a tenth, a hundredth, or one id of a thousand.
 func sustain() *work {
 	w := newWork("sustain", "memory, lag and latency under a steady stream of events, to 100 subscribers of different filters")
-	w.alone = true
+	w.alone, w.process = true, true
 	rate, length := w.flags.Int("rate", 20_000, "events a second"), w.flags.Duration("for", 10*time.Minute, "how long")
 	full := w.flags.Int("full", 20, "how many of the 100 subscribers want all events")
 	every := w.flags.Duration("every", 30*time.Second, "how often a row is reported")
 	w.run = func(t *target) ([]row, error) {
-		if t.pid == 0 {
-			return nil, errors.New("sustain needs -pid")
-		}
 		s, err := t.mixed(*full)
 		if err != nil {
 			return nil, err
@@ -37,10 +33,8 @@ func sustain() *work {
 		var rows []row
 		for at := *every; ; at += *every {
 			cpu, events := t.cpu(), s.events.Load()
-			for time.Since(began) < min(at, *length) {
-				if err := s.read(100 * time.Millisecond); err != nil {
-					return nil, err
-				}
+			if err := s.readUntil(began.Add(min(at, *length))); err != nil {
+				return nil, err
 			}
 			rows = append(rows, t.standing(s, time.Since(began), t.cpu()-cpu, s.events.Load()-events, *rate))
 			fmt.Println(rows[len(rows)-1])

@@ -127,6 +127,16 @@ func (s *swarm) until(what string, within time.Duration, ok func() bool) error {
 	return nil
 }
 
+// readUntil reads until a time.
+func (s *swarm) readUntil(end time.Time) error {
+	for rest := time.Until(end); rest > 0; rest = time.Until(end) {
+		if err := s.read(min(rest, 100*time.Millisecond)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // standing says how far the clients are.
 func (s *swarm) standing() string {
 	var open, live int

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -111,29 +110,21 @@ func (t *target) startNATS() (err error) {
 
 // createStream makes the stream that a bridge would make.
 func createStream(addr string) error {
-	nc, err := nats.Connect("nats://" + addr)
+	nc, js, err := jetStream(addr)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return err
-	}
 	_, err = js.CreateOrUpdateStream(context.Background(), jetstream.StreamConfig{Name: "LIVE", Subjects: []string{"live.*.*.*"}, MaxBytes: 8 << 30, AllowDirect: true})
 	return err
 }
 
 func streamInfo(addr string) (*jetstream.StreamInfo, error) {
-	nc, err := nats.Connect("nats://" + addr)
+	nc, js, err := jetStream(addr)
 	if err != nil {
 		return nil, err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return nil, err
-	}
 	s, err := js.Stream(context.Background(), "LIVE")
 	if err != nil {
 		return nil, err

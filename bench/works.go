@@ -123,14 +123,7 @@ func (s *swarm) finish(published <-chan flooded, within time.Duration) (each int
 }
 
 // linger reads a little longer, for what should not come.
-func (s *swarm) linger() error {
-	for end := time.Now().Add(200 * time.Millisecond); time.Now().Before(end); {
-		if err := s.read(50 * time.Millisecond); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func (s *swarm) linger() error { return s.readUntil(time.Now().Add(200 * time.Millisecond)) }
 
 // latency: from before the publish to the arrival, at a steady rate.
 func latency() *work {
@@ -193,28 +186,22 @@ func percentile(d []time.Duration, p float64) time.Duration {
 // idle: the memory of connections that do nothing.
 func idle() *work {
 	w := newWork("idle", "memory of connections with one subscription each that do nothing")
+	w.process = true
 	subs, settle := w.flags.Int("subs", 10_000, "connections"), w.flags.Duration("settle", 10*time.Second, "how long to wait before memory is read")
 	w.run = func(t *target) ([]row, error) {
-		if t.pid == 0 {
-			return nil, errors.New("idle needs -pid")
-		}
 		before, _ := t.memory()
 		s, err := t.subscribers(*subs)
 		if err != nil {
 			return nil, err
 		}
 		defer s.close()
-		for end := time.Now().Add(*settle); time.Now().Before(end); {
-			if err := s.read(100 * time.Millisecond); err != nil {
-				return nil, err
-			}
+		if err := s.readUntil(time.Now().Add(*settle)); err != nil {
+			return nil, err
 		}
 		after, _ := t.memory()
 		cpu := t.cpu()
-		for end := time.Now().Add(*settle); time.Now().Before(end); {
-			if err := s.read(100 * time.Millisecond); err != nil {
-				return nil, err
-			}
+		if err := s.readUntil(time.Now().Add(*settle)); err != nil {
+			return nil, err
 		}
 		return []row{{t.name, []metric{{"KiB each", float64(after-before) / 1024 / float64(*subs), "%.1f", true, false}, {"MiB in all", float64(after >> 20), "%.0f", true, true},
 			{"idle CPU %", 100 * (t.cpu() - cpu).Seconds() / settle.Seconds(), "%.1f", true, true}, {"lost connections", float64(s.dropped), "%.0f", true, true}}}}, nil
