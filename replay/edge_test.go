@@ -117,21 +117,11 @@ func TestCloseDuringReplays(t *testing.T) {
 // waits waits until somebody waits for the head to move.
 func waits(t testing.TB, l *Log) {
 	t.Helper()
-	eventually(t, "somebody waits for the head", func() bool {
+	waitFor(t, "somebody waits for the head", func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return l.waiting > 0
 	})
-}
-
-// eventually waits until something is so.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("not within 20 s: " + what)
-		}
-	}
 }
 
 func deleteConsumers(t testing.TB, l *Log) {

@@ -499,7 +499,7 @@ func TestStretchWithoutMatchesIsRolledBack(t *testing.T) {
 	store("orders", 12, 13, 14, 15, 16, 17, 18, 19, 20)
 	close(r.room)
 	r.until(t, " 17") // up to 7, as the log has 8 in memory
-	eventually(t, "the replay finds out that this 8 does not follow", func() bool { return len(l.tail.kicked) > 0 })
+	waitFor(t, "the replay finds out that this 8 does not follow", func() bool { return len(l.tail.kicked) > 0 })
 	release()
 	if got, want := r.until(t, "!stream"), "+ 1 12 13 14 15 16 17 !stream"; got != want {
 		t.Errorf("%q, want %q", got, want)

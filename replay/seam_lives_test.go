@@ -95,8 +95,8 @@ func (r *reading) open() bool { return r.fresh && (r.start.Kind == First || r.st
 // step goes on to a sequence that is there in one of the lives, if everything that matches before it has been told.
 //
 // Where the stream was rolled back, its log goes on with what it has in memory, of the life before, until its tail has found out. Meanwhile
-// a replay reads the newer life from JetStream, as far as what it has told is the same in it, and then, from where the memory begins, the
-// older one: there it is torn. Within each of the two nothing may be missing, what is torn is not live, and a reset must follow.
+// a replay whose start was looked up in the newer life may be placed in that memory: there it is torn. Within each of the two nothing may be
+// missing, what is torn is not live, and a reset must follow. (What was read from JetStream is never torn, see join; that is not asked here.)
 func (r *reading) step(seq uint64, when int64, there func(*life) bool) error {
 	var missed error
 	torn := -1
