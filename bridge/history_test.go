@@ -215,7 +215,9 @@ func TestHistoryExpired(t *testing.T) {
 	if err := js.DeleteStream(t.Context(), "LIVE"); err != nil {
 		t.Fatal(err)
 	}
-	natstest.CreateStream(t, js, cfg)
+	if err := natstest.CreateStream(t.Context(), js, cfg); err != nil {
+		t.Fatal(err)
+	}
 	await(t, "the old cursor is refused", func() bool {
 		status, body = r.get("/v1/events?after=" + all.Cursor)
 		return status != 200 // until the tail has seen it, the old stream is all there is

@@ -172,7 +172,9 @@ func TestStreamRecreatedWhileLive(t *testing.T) {
 	if err := l.stream.js.DeleteStream(t.Context(), "LIVE"); err != nil {
 		t.Fatal(err)
 	}
-	natstest.CreateStream(t, l.stream.js, cfg)
+	if err := natstest.CreateStream(t.Context(), l.stream.js, cfg); err != nil {
+		t.Fatal(err)
+	}
 	r.until(t, "!stream")
 	publishIDs(t, nc, 7, 7)
 	r.until(t, "!stream 7.")

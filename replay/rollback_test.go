@@ -199,13 +199,9 @@ func recreateStream(t *testing.T, r *race) {
 	if err := r.js.DeleteStream(t.Context(), "LIVE"); err != nil {
 		t.Error(err)
 	}
-	for range 100 { // the server may not be ready with the deletion
-		if _, err = r.js.CreateStream(t.Context(), cfg); err == nil {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
+	if err := natstest.CreateStream(t.Context(), r.js, cfg); err != nil {
+		t.Error(err)
 	}
-	t.Error(err)
 }
 
 var changes = []change{
