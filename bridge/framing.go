@@ -45,6 +45,7 @@ type control struct {
 	ping  bool   // ask for a sign of life
 	flush bool   // TLS has something of its own to say
 	close bool   // the last that is sent
+	last  []byte // a text before that; nil = none
 	code  protocol.CloseCode
 }
 
@@ -99,6 +100,9 @@ func (wsFraming) appendControl(dst []byte, c control) []byte {
 		dst = ws.AppendHeader(dst, ws.Ping, 0)
 	}
 	if c.close {
+		if c.last != nil {
+			dst = append(ws.AppendHeader(dst, ws.Text, len(c.last)), c.last...)
+		}
 		dst = ws.AppendClose(dst, int(c.code), c.code.String())
 	}
 	return dst
@@ -127,4 +131,9 @@ func (sseFraming) appendItems(dst []byte, items []item, limit int) ([]byte, int,
 	return dst, taken, total
 }
 
-func (sseFraming) appendControl(dst []byte, c control) []byte { return dst }
+func (sseFraming) appendControl(dst []byte, c control) []byte {
+	if c.close {
+		dst = append(dst, c.last...)
+	}
+	return dst
+}

@@ -151,27 +151,27 @@ func (o *outbox) ask(change func(*control)) {
 
 // close ends the connection once everything queued has been written. Only the first call counts.
 func (o *outbox) close(code protocol.CloseCode) {
-	o.ask(func(c *control) {
-		c.close, c.code = true, code
-		o.end(code)
-		o.conn.srv.metrics.closed(code)
-	})
+	o.ask(func(*control) { o.finish(code) })
 }
 
-// expire ends the connection with its token: what still waits for a slow peer is dropped. A peer that has taken everything is told the
-// text first, if there is one. Only the first call counts, and returns true.
+// finish is close for a caller that holds the lock, and sees to it that the connection is given to its shard.
+func (o *outbox) finish(code protocol.CloseCode) {
+	o.control.close, o.control.code = true, code
+	o.end(code)
+	o.conn.srv.metrics.closed(code)
+}
+
+// expire ends the connection with its token: what still waits is dropped. The peer is told the text before the close, if there is one.
+// Only the first call counts, and returns true.
 func (o *outbox) expire(text []byte) bool {
 	o.mu.Lock()
-	switch {
-	case o.closing:
+	if o.closing {
 		o.mu.Unlock()
 		return false
-	case text != nil && o.bytes == 0:
-		o.add(item{text: &text})
-		o.control.close, o.control.code = true, protocol.CloseUnauthorized
-		o.end(protocol.CloseUnauthorized)
-	default:
-		o.fail(protocol.CloseUnauthorized)
+	}
+	o.fail(protocol.CloseUnauthorized)
+	o.control.last = text
+	if o.stalled {
 		o.conn.hurry()
 	}
 	start := o.begin()

@@ -239,6 +239,60 @@ func TestCloseComesLast(t *testing.T) {
 	})
 }
 
+// A peer whose token has ended is told so before the close, whatever waits for it; and what waits is dropped.
+func TestExpire(t *testing.T) {
+	each(t, 1<<20, func(t *testing.T, c *conn, client net.Conn, in *bufio.Reader) {
+		for !c.out.stuck() {
+			c.out.push(item{text: event(10_000)})
+		}
+		c.out.push(item{text: event(20_000)})
+		if !c.out.expire([]byte("over")) || c.out.expire([]byte("twice")) {
+			t.Error("the first call does not count, or the second does")
+		}
+		l, told := lines{in: in}, ""
+		for {
+			text, code := l.next(t)
+			if code != 0 {
+				if code != 4401 || told != "over" {
+					t.Errorf("closed with %d, last was %.20q", code, told)
+				}
+				return
+			}
+			if told = text; len(text) == 20_000 {
+				t.Error("what waited has been sent")
+			}
+		}
+	})
+}
+
+// One that has just been sent something is told, too.
+func TestExpireWhileWriting(t *testing.T) {
+	for range 200 {
+		server, client := pair(t)
+		c := bare(t, 1<<20).newConn("s", server, wsFraming{}, visitor{})
+		l := lines{in: bufio.NewReader(client)}
+		c.out.text([]byte("first"))
+		if text, _ := l.next(t); text != "first" {
+			t.Fatal(text)
+		}
+		c.out.expire([]byte("over"))
+		if text, _ := l.next(t); text != "over" {
+			t.Fatal(text)
+		}
+		if _, code := l.next(t); code != 4401 {
+			t.Fatal(code)
+		}
+		c.cut()
+	}
+}
+
+// stuck says whether a goroutine of its own waits for the peer.
+func (o *outbox) stuck() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.stalled && o.bytes > 4*sendBuffer
+}
+
 func TestEventStreamIsCutAtOnce(t *testing.T) {
 	server, client := pair(t)
 	c := bare(t, 64<<10).newConn("s", server, sseFraming{}, visitor{})

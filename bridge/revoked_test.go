@@ -261,8 +261,9 @@ func TestFreshTokenDuringAReplay(t *testing.T) {
 	}
 
 	b = replaying()
+	b.want(`"op":"event"`)
+	seen = 1
 	b.renew(mint(t, claim{"subscribe": []string{"products.>"}, "history": "0s"}, nil))
-	seen = 0
 	for line := ""; !strings.Contains(line, `"op":"error"`); {
 		if line = b.want(); strings.Contains(line, `"op":"event"`) {
 			seen++
@@ -275,11 +276,15 @@ func TestFreshTokenDuringAReplay(t *testing.T) {
 		}
 	}
 	b.want(`{"op":"unsubscribed","sub":"a"}`)
-	if seen == 0 || seen == events {
-		t.Errorf("%d events before the fresh token, want some of %d", seen, events)
+	if seen == events {
+		t.Errorf("all %d events before the fresh token", seen)
 	}
 	b.send(`{"op":"subscribe","sub":"a","resource":"products"}`)
-	b.want(`"op":"subscribed","sub":"a"`)
+	if line := b.want(); strings.Contains(line, `"op":"connected"`) { // the answer to the token comes before or after the end of the replay
+		b.want(`"op":"subscribed","sub":"a"`)
+	} else if !strings.Contains(line, `"op":"subscribed","sub":"a"`) {
+		t.Fatal(line)
+	}
 	b.want(`"op":"live"`)
 	r.publish("live.products.updated.1", `{}`)
 	b.want(`"op":"event"`)

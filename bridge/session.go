@@ -3,7 +3,6 @@ package bridge
 import (
 	"errors"
 	"io"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,8 +30,7 @@ type session struct {
 	lastRead atomic.Int64 // Unix nanoseconds
 	behind   atomic.Int32 // subscriptions that are being replayed to
 
-	failedMu sync.Mutex
-	failed   []string // subscriptions that ended by themselves
+	failed []*subscription // ended by themselves; guarded by the outbox's lock
 }
 
 type entry struct {
@@ -385,21 +383,18 @@ func (s *session) stop(e *entry) {
 	e.mine.settle()
 }
 
-// noteFailed is called, by a goroutine of the log, when a subscription ends by itself. The reader forgets it before it next looks.
-func (s *session) noteFailed(sub *subscription) {
-	s.failedMu.Lock()
-	defer s.failedMu.Unlock()
-	s.failed = append(s.failed, sub.name)
-}
+// noteFailed is called, by a goroutine of the log, when a subscription ends by itself. The reader forgets it before it next looks. The
+// caller holds the outbox's lock.
+func (s *session) noteFailed(sub *subscription) { s.failed = append(s.failed, sub) }
 
 // forgetFailed makes the names of failed subscriptions free again.
 func (s *session) forgetFailed() {
-	s.failedMu.Lock()
-	names := s.failed
+	s.out.mu.Lock()
+	failed := s.failed
 	s.failed = nil
-	s.failedMu.Unlock()
-	for _, name := range names {
-		if e := s.subs[name]; e != nil {
+	s.out.mu.Unlock()
+	for _, sub := range failed {
+		if e := s.subs[sub.name]; e != nil && e.mine == sub {
 			s.stop(e)
 		}
 	}

@@ -180,7 +180,7 @@ func (p *pending) encode(f framing, dst []byte, max int) ([]byte, int) {
 	if p.at == len(p.items) && !p.sent {
 		p.sent = true
 		if p.control.close {
-			dst = f.appendControl(dst, control{close: true, code: p.control.code})
+			dst = f.appendControl(dst, control{close: true, last: p.control.last, code: p.control.code})
 		}
 	}
 	return dst, size

@@ -97,7 +97,7 @@ func (s *Server) serveSSE(nc net.Conn, from visitor, head []byte, q query) {
 	open.Inc()
 	defer open.Dec()
 	c.out.text(head)
-	mine := &subscription{conn: c, says: st, done: func(*subscription) { c.out.close(protocol.CloseInternal) }, caught: func() { st.live.Store(true) }}
+	mine := &subscription{conn: c, says: st, done: func(*subscription) { c.out.finish(protocol.CloseInternal) }, caught: func() { st.live.Store(true) }}
 	its, err := s.cfg.Log.Subscribe(mine, replay.SubscribeOptions{Set: q.set, Start: q.start, Chunk: c.out.chunk(), View: q.who.view(q.now)})
 	if err != nil {
 		return

@@ -27,7 +27,7 @@ type subscription struct {
 	over     bool // nothing is queued for it any more; guarded by the outbox's lock
 	reserved bool // it may add a chunk; guarded by the outbox's lock
 
-	done    func(*subscription) // called once when it fails
+	done    func(*subscription) // called once when it ends by itself, with the outbox's lock held
 	caught  func()              // called once when it is no longer being replayed to
 	settled sync.Once
 }
@@ -50,13 +50,15 @@ type dedupe struct {
 // Notice implements [replay.Sink].
 func (s *subscription) Notice(n replay.Notice) {
 	s.debug(n)
-	s.send(s.says.notice(s, n))
+	text := s.says.notice(s, n)
+	if n.Kind == replay.Failed {
+		s.fail(text)
+	} else {
+		s.send(text)
+	}
 	if n.Kind != replay.Subscribed {
 		s.release()
 		s.settle()
-	}
-	if n.Kind == replay.Failed {
-		s.done(s)
 	}
 }
 
@@ -87,6 +89,32 @@ func (s *subscription) send(text []byte) {
 	}
 }
 
+// fail queues the last text for a subscription that the log has ended.
+func (s *subscription) fail(text []byte) {
+	o := &s.conn.out
+	o.mu.Lock()
+	s.conclude(text)
+	start := o.begin()
+	o.mu.Unlock()
+	if start {
+		s.conn.shard.add(o)
+	}
+}
+
+// conclude queues the last texts for a subscription that ends by itself, unless it is over. The client may use its name again as soon as
+// it has read them, so the name is free from now on. The caller holds the outbox's lock.
+func (s *subscription) conclude(texts ...[]byte) {
+	o := &s.conn.out
+	if s.over || o.closing {
+		return
+	}
+	for _, text := range texts {
+		o.add(item{text: &text})
+	}
+	s.over = true
+	s.done(s)
+}
+
 // Live implements [replay.Sink].
 func (s *subscription) Live(e *replay.Event) {
 	if s.last == nil {
@@ -108,8 +136,9 @@ func (s *subscription) Replayed(events []*replay.Event) {
 		o.mu.Unlock()
 		return
 	}
+	over := false
 	if s.rights != nil {
-		events, s.over = s.rights.Load().permitted(events)
+		events, over = s.rights.Load().permitted(events)
 	}
 	if s.head != nil {
 		s.conn.srv.stretches.split(s.head, events, func(c *stretch) { o.add(item{stretch: c}) })
@@ -118,26 +147,26 @@ func (s *subscription) Replayed(events []*replay.Event) {
 			o.add(item{text: &e.Frame, sub: s})
 		}
 	}
-	over, start := s.over, o.begin()
+	if over {
+		s.cutShort()
+	}
+	start := o.begin()
 	o.mu.Unlock()
 	if start {
 		s.conn.shard.add(o)
 	}
 	if over {
-		s.cutShort()
+		s.settle()
 	}
 }
 
 // cutShort tells the client that its replay is older than a fresh token allows. What follows would have a gap before it, so the
-// subscription ends.
+// subscription ends. The caller holds the outbox's lock.
 func (s *subscription) cutShort() {
 	e := protocol.Errorf(protocol.Forbidden, "the token allows to replay the last %s, and this replay began before: subscribe again", s.rights.Load().History)
 	e.Sub = s.name
 	s.conn.srv.metrics.refused(e.Code)
-	s.conn.out.text(protocol.AppendError(nil, e))
-	s.conn.out.text(protocol.AppendUnsubscribed(nil, s.name))
-	s.settle()
-	s.done(s)
+	s.conclude(protocol.AppendError(nil, e), protocol.AppendUnsubscribed(nil, s.name))
 }
 
 // Wait implements [replay.Sink].
