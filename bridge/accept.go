@@ -1,10 +1,12 @@
 package bridge
 
 import (
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -31,8 +33,11 @@ func (l *patientListener) Accept() (net.Conn, error) {
 	for pause := time.Duration(0); ; {
 		c, err := l.Listener.Accept()
 		var passing interface{ Temporary() bool } // net/http decides by it, too
-		if err == nil || !errors.As(err, &passing) || !passing.Temporary() {
-			return c, err
+		if err == nil {
+			return lend(c), nil
+		}
+		if !errors.As(err, &passing) || !passing.Temporary() {
+			return nil, err
 		}
 		if pause == 0 {
 			l.log.Error("no connection can be accepted for now: raise the limit of open files (ulimit -n, LimitNOFILE), or lower --max-connections", "error", err)
@@ -50,4 +55,47 @@ func (l *patientListener) Accept() (net.Conn, error) {
 func (l *patientListener) Close() error {
 	l.once.Do(func() { close(l.closed) })
 	return l.Listener.Close()
+}
+
+// A lent connection is with the HTTP server until it is taken back. What the HTTP server has for a connection, a buffer of 16 KiB above
+// all, goes back to its pools when the handler that takes over has returned, and then it closes the connection. One that has been taken
+// back stays open.
+type lent struct {
+	net.Conn
+	taken atomic.Bool
+}
+
+// A lentTLS is a lent connection of which the HTTP server can see that it is TLS.
+type lentTLS struct {
+	*lent
+	tls *tls.Conn
+}
+
+func lend(c net.Conn) net.Conn {
+	l := &lent{Conn: c}
+	if t, ok := c.(*tls.Conn); ok {
+		return lentTLS{l, t}
+	}
+	return l
+}
+
+// Handshake and ConnectionState are what the HTTP server asks of TLS.
+func (c lentTLS) Handshake() error                     { return c.tls.Handshake() }
+func (c lentTLS) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }
+
+// NetConn is the connection underneath, as of a [tls.Conn].
+func (c *lent) NetConn() net.Conn { return c.Conn }
+
+// Close implements [net.Conn].
+func (c *lent) Close() error {
+	if c.taken.Load() {
+		return nil
+	}
+	return c.Conn.Close()
+}
+
+// take takes the connection back. Nothing but it may be used from then on.
+func (c *lent) take() net.Conn {
+	c.taken.Store(true)
+	return c.Conn
 }

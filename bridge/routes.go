@@ -20,9 +20,8 @@ import (
 )
 
 // routes is all of Fiber in this package besides the handlers of http.go and sse.go. What the settings are for:
-// Immutable, so that no string outlives the buffer it points into; KeepHijackedConns, so that a handler may return while its connection
-// lives on and nothing of it goes back to a pool (a pooled connection was seen to write to another client); ReduceMemoryUsage, so that an
-// idle connection holds no buffers of the HTTP server; time-outs against requests that never end and answers that nobody reads.
+// Immutable, so that no string outlives the buffer it points into; ReduceMemoryUsage, so that an idle connection holds no buffers of the
+// HTTP server; time-outs against requests that never end and answers that nobody reads.
 func (s *Server) routes() *fiber.App {
 	app := fiber.New(fiber.Config{
 		AppName: "Livebridge", DisableStartupMessage: true, Immutable: true, ReduceMemoryUsage: true,
@@ -33,7 +32,6 @@ func (s *Server) routes() *fiber.App {
 		EnableTrustedProxyCheck:      true, // and Fiber trusts no proxy: see proxies
 		ErrorHandler:                 s.onError,
 	})
-	app.Server().KeepHijackedConns = true
 	app.Server().Logger = silent{}
 	app.Server().ConnState = s.connState
 	app.Server().ExpectHandler = func(ctx *fasthttp.RequestCtx) int { return s.expected(app, ctx) }
@@ -229,8 +227,8 @@ func offers(list string) bool {
 	return false
 }
 
-// upgraded takes over a connection after its handshake. Nothing of wc, which goes back to a pool, is kept: only the socket, and what the
-// client may have sent together with its handshake.
+// upgraded takes over a connection after its handshake. Nothing of wc and what it wraps is kept, all of which go back to pools: only the
+// socket, and what the client may have sent together with its handshake.
 func (s *Server) upgraded(wc *websocket.Conn) {
 	who, _ := wc.Locals("visitor").(visitor)
 	nc := socket(wc.NetConn())
@@ -239,12 +237,9 @@ func (s *Server) upgraded(wc *websocket.Conn) {
 	}
 }
 
-// socket is the connection itself, without the HTTP server's wrapping.
+// socket takes the connection itself out of the HTTP server's wrapping.
 func socket(hijacked net.Conn) net.Conn {
-	if u, ok := hijacked.(interface{ UnsafeConn() net.Conn }); ok {
-		return u.UnsafeConn()
-	}
-	return hijacked
+	return hijacked.(interface{ UnsafeConn() net.Conn }).UnsafeConn().(interface{ take() net.Conn }).take()
 }
 
 // handover is what to read from: the socket and, before it, what the HTTP server had read from it beyond the request. Its buffer for that
