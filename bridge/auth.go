@@ -151,7 +151,7 @@ func (s *Server) over(a *access, now time.Time) error {
 func (c *conn) noteRevoked(a *access, why error) {
 	if why == errRevoked {
 		c.srv.metrics.revoked.Inc()
-		c.log.Info("token revoked: the connection is closed", "sub", a.Subject, "jti", a.ID)
+		c.note(slog.LevelInfo, "token revoked: the connection is closed", "sub", a.Subject, "jti", a.ID)
 	}
 }
 

@@ -2,9 +2,11 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -24,7 +26,6 @@ type conn struct {
 	shard   *shard
 	framing framing
 	out     outbox
-	log     *slog.Logger
 	opened  time.Time
 	remote  string     // where the client is, for the log
 	from    netip.Addr // the client's household, by which connections are counted
@@ -40,6 +41,7 @@ type conn struct {
 type user interface {
 	tick(now time.Time) // called by the server every so often: heartbeats, time-outs
 	drain()             // called by the server when it shuts down
+	closed()            // called once, by anyone, when the bridge has closed the connection
 }
 
 // sendBuffer bounds what the kernel holds for a peer that does not read: it is memory, and it hides a slow peer. The kernel doubles it.
@@ -51,7 +53,7 @@ const (
 )
 
 func (s *Server) newConn(id string, nc net.Conn, f framing, who visitor) *conn {
-	c := &conn{srv: s, id: id, net: nc, socket: nc, framing: f, remote: who.remote, from: who.from, log: s.log.With("session", id, "remote", who.remote), opened: time.Now()}
+	c := &conn{srv: s, id: id, net: nc, socket: nc, framing: f, remote: who.remote, from: who.from, opened: time.Now()}
 	boundSending(nc)
 	if c.sealed = sealedUnder(nc); c.sealed != nil {
 		c.socket = c.sealed.Conn
@@ -85,7 +87,7 @@ func (c *conn) ended() {
 	case protocol.CloseTooMany:
 		level = c.srv.complaints.level(goneTooMany, slog.LevelInfo)
 	}
-	c.log.Log(context.Background(), level, "disconnected", "code", int(code), "why", code.String(),
+	c.note(level, "disconnected", "code", int(code), "why", code.String(),
 		"lived", time.Since(c.opened).Round(time.Millisecond).String(), "head", c.srv.cfg.Log.Head().String())
 }
 
@@ -102,11 +104,29 @@ func boundSending(nc net.Conn) {
 // refused notes an error that the client is told.
 func (c *conn) refused(code protocol.Code) {
 	c.srv.metrics.refused(code)
-	c.log.Debug("refused", "code", code)
+	c.debug("refused", "code", code)
 }
 
+// note writes into the log, with what names the connection. A logger of its own would be a tenth of an idle connection's memory.
+func (c *conn) note(level slog.Level, msg string, args ...any) {
+	if c.srv.log.Enabled(context.Background(), level) {
+		c.log().Log(context.Background(), level, msg, args...)
+	}
+}
+
+func (c *conn) debug(msg string, args ...any) { c.note(slog.LevelDebug, msg, args...) }
+
+func (c *conn) log() *slog.Logger { return c.srv.log.With("session", c.id, "remote", c.remote) }
+
 // cut closes the connection at once. It may be called by anyone, any number of times; the reader notices and ends it.
-func (c *conn) cut() { c.closeOnce.Do(func() { _ = c.net.Close() }) }
+func (c *conn) cut() {
+	c.closeOnce.Do(func() {
+		_ = c.net.Close()
+		if c.user != nil {
+			c.user.closed()
+		}
+	})
+}
 
 // broken is called by a writer that could not write.
 func (c *conn) broken() {
@@ -167,9 +187,14 @@ func (c *conn) pump(p pending) {
 				if c.out.dropped() {
 					p.dropItems()
 				}
-				buf, p.restSize = p.encode(c.framing, buf[:0], pumpMax)
+				frame, size := p.shared()
+				if frame == nil {
+					buf, size = p.encode(c.framing, buf[:0], pumpMax)
+					frame = buf
+				}
 				var err error
-				if p.rest, err = c.seal(buf, &sealed); err != nil {
+				p.restSize = size
+				if p.rest, err = c.seal(frame, &sealed); err != nil {
 					p.drop()
 					c.broken()
 					return
@@ -198,15 +223,18 @@ func (c *conn) pump(p pending) {
 	}
 }
 
-// writeAll waits for the peer to take b, as long as it takes something now and then.
+// takesEnough is how many bytes a peer has to take in the time of [conn.patience], or all there is.
+const takesEnough = 16 << 10
+
+// writeAll waits for the peer to take b, as long as it takes enough.
 func (c *conn) writeAll(b []byte) error {
 	for len(b) > 0 {
 		if err := c.socket.SetWriteDeadline(time.Now().Add(c.patience(c.out.dropped()))); err != nil {
 			return err
 		}
-		n, err := c.socket.Write(b[:min(len(b), 16<<10)])
+		n, err := c.socket.Write(b)
 		b = b[n:]
-		if err != nil {
+		if err != nil && (n < takesEnough || !errors.Is(err, os.ErrDeadlineExceeded)) {
 			return err
 		}
 	}

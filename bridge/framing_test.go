@@ -235,6 +235,46 @@ func FuzzFraming(f *testing.F) {
 	})
 }
 
+// A frame that many share is written as it is, in its place: what is between them is encoded, and nothing is left out.
+func TestPendingShares(t *testing.T) {
+	var cs stretches
+	sub := &subscription{name: "a", head: protocol.AppendTagged(nil, "a", []byte(protocol.EventHead))}
+	events := replayed(300, 1000)
+	shared, alone := split(&cs, sub.head, events[:200]), split(&cs, sub.head, events[200:])
+	split(&cs, sub.head, events[:200]) // another client's
+	text := []byte(`{"op":"live"}`)
+	var items []item
+	for _, s := range shared {
+		items = append(items, item{stretch: s})
+	}
+	items = append(items, item{text: &text})
+	for _, s := range alone {
+		items = append(items, item{stretch: s})
+	}
+	items = append(items, item{stretch: shared[0]})
+	for name, c := range map[string]control{"alone": {}, "after a ping": {ping: true}, "before a close": {close: true, code: protocol.CloseGoingAway}} {
+		p := pending{items: items, control: c}
+		var wire []byte
+		direct, size := 0, 0
+		for !p.done() {
+			frame, n := p.shared()
+			if frame != nil {
+				direct++
+			} else {
+				frame, n = p.encode(wsFraming{}, nil, 1)
+			}
+			wire, size = append(wire, frame...), size+n
+		}
+		want, wantSize := (&pending{items: items, control: c}).encode(wsFraming{}, nil, 1<<30)
+		if !bytes.Equal(wire, want) || size != wantSize {
+			t.Errorf("%s: %d bytes of size %d, want %d of size %d", name, len(wire), size, len(want), wantSize)
+		}
+		if atLeast := len(shared); direct < atLeast {
+			t.Errorf("%s: %d frames were written as they are, want %d or more", name, direct, atLeast)
+		}
+	}
+}
+
 func TestPendingEncodes(t *testing.T) {
 	text := []byte("x")
 	big := []byte(strings.Repeat("y", writeMax))

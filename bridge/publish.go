@@ -146,7 +146,7 @@ func (q *publishQueue) next() (m protocol.Message, ok bool) {
 func (s *session) answer(m protocol.Message) {
 	defer func() {
 		if r := recover(); r != nil {
-			s.srv.bug(s.log, r)
+			s.srv.bug(s.log(), r)
 			_ = s.tell("", m.Ref, internal())
 		}
 	}()

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"context"
 	"log/slog"
 	"slices"
 	"time"
@@ -24,7 +23,7 @@ func (s *session) admit(token string) (*access, error) {
 		if err == nil {
 			return a, nil
 		}
-		s.log.Log(context.Background(), s.srv.complaints.level(badToken, slog.LevelInfo), "token refused", "error", err)
+		s.note(s.srv.complaints.level(badToken, slog.LevelInfo), "token refused", "error", err)
 	}
 	_ = s.tell("", "", unauthorized(token != ""))
 	return nil, closing{code: protocol.CloseUnauthorized}
@@ -67,7 +66,7 @@ func (s *session) renew(token string) error {
 		ended = append(ended, protocol.AppendError(nil, e), protocol.AppendUnsubscribed(nil, name))
 	}
 	s.sayConnected(ended)
-	s.log.Debug("token renewed", "ended", len(ended)/2)
+	s.debug("token renewed", "ended", len(ended)/2)
 	return nil
 }
 

@@ -232,7 +232,14 @@ func offers(list string) bool {
 func (s *Server) upgraded(wc *websocket.Conn) {
 	who, _ := wc.Locals("visitor").(visitor)
 	nc := socket(wc.NetConn())
-	if !s.spawn(s.newSession(nc, handover(wc.NetConn(), nc), who).run) {
+	ses := s.newSession(nc, handover(wc.NetConn(), nc), who)
+	begun := false
+	if _, ok := ses.reads.(ws.Trier); ok {
+		begun = s.poller.turn(ses)
+	} else {
+		begun = s.spawn(ses.turn)
+	}
+	if !begun {
 		_ = nc.Close()
 	}
 }
@@ -274,8 +281,11 @@ func (c *earlyConn) Read(p []byte) (int, error) {
 
 func (s *Server) newSession(nc net.Conn, reads ws.Conn, who visitor) *session {
 	ses := &session{
-		conn: s.newConn(newSessionID(), nc, wsFraming{}, who), subs: make(map[string]*entry),
-		reader: ws.NewReader(reads, s.cfg.Limits.Frame, s.cfg.RequestTimeout),
+		conn: s.newConn(newSessionID(), nc, wsFraming{}, who), subs: make(map[string]*entry), reads: reads,
+	}
+	ses.parking.who = ses
+	if s.poller != nil && ses.raw != nil && ses.sealed == nil {
+		ses.reads = &polled{reads, ses.raw}
 	}
 	ses.publishes.changed.L = &ses.publishes.mu
 	ses.lastRead.Store(ses.opened.UnixNano())

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nuid"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/livebridge/livebridge/internal/ws"
 	"github.com/livebridge/livebridge/protocol"
 	"github.com/livebridge/livebridge/publish"
 	"github.com/livebridge/livebridge/replay"
@@ -131,6 +132,9 @@ type Server struct {
 	ctx        context.Context
 	cancel     context.CancelFunc
 
+	poller  *poller   // nil = every session has a goroutine
+	readers sync.Pool // of [ws.Reader], for sessions that are served now
+
 	shards    []*shard
 	nextShard atomic.Uint64
 	pressed   atomic.Bool   // outboxes fill faster than they are written
@@ -175,7 +179,11 @@ func New(cfg Config) (*Server, error) {
 		}
 	}
 	s.revoked.Store(1)
+	s.readers.New = func() any { return ws.NewReader(nil, cfg.Limits.Frame, cfg.RequestTimeout) }
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	if s.poller = newPoller(s); s.poller != nil {
+		s.writers.Go(s.poller.run)
+	}
 	for range runtime.GOMAXPROCS(0) {
 		sh := newShard(s)
 		s.shards = append(s.shards, sh)
@@ -256,6 +264,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
+	if s.poller != nil {
+		s.poller.close()
+	}
 	s.workers.Wait()
 	close(s.stop)
 	s.writers.Wait()

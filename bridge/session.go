@@ -16,10 +16,13 @@ import (
 // say otherwise.
 type session struct {
 	*conn
-	reader    *ws.Reader
-	budget    budget // of what comes in
-	patience  budget // of what comes in over the budget
-	words     int    // ids and types of the subscriptions
+	entered   bool // it is counted in
+	parking   parking
+	reads     ws.Conn    // what its reader reads from
+	reader    *ws.Reader // nil while it is parked
+	budget    budget     // of what comes in
+	patience  budget     // of what comes in over the budget
+	words     int        // ids and types of the subscriptions
 	turns     replay.Turns
 	connected atomic.Bool
 	rights    atomic.Pointer[access] // nil where no tokens are asked for
@@ -54,17 +57,38 @@ const (
 
 func (c closing) Error() string { return c.code.String() }
 
-// run serves the connection until it ends. It waits in read for most of its life, so the stack down to there is kept small: what needs
-// much of it is called, and returns.
-func (s *session) run() {
-	defer s.leave()
-	if s.admitted() {
-		s.end(s.read())
+// turn serves the connection until it ends or is parked. Where there is no poller it waits in read for most of its life, so the stack down
+// to there is kept small: what needs much of it is called, and returns.
+func (s *session) turn() {
+	stays := false
+	defer s.leave(&stays)
+	s.reader = s.srv.readers.Get().(*ws.Reader)
+	s.reader.Reset(s.reads)
+	if s.entered = s.entered || s.enter(); s.entered {
+		stays = s.serve()
 	}
 }
 
-// admitted counts the session in, or sends it away.
-func (s *session) admitted() bool {
+// serve reads until the connection ends, or returns true when the session is parked.
+func (s *session) serve() bool {
+	for {
+		if err := s.read(); err != ws.ErrIdle {
+			s.end(err)
+			return false
+		}
+		r := s.reader
+		s.reader = nil
+		if s.srv.poller.park(&s.parking) {
+			s.srv.readers.Put(r)
+			return true
+		}
+		s.reader = r
+		r.Reset(s.reads)
+	}
+}
+
+// enter counts the session in, or sends it away.
+func (s *session) enter() bool {
 	s.srv.metrics.opened.WithLabelValues("ws").Inc()
 	why, draining := s.srv.register(s.conn, "")
 	switch {
@@ -83,11 +107,33 @@ func (s *session) admitted() bool {
 	return false
 }
 
-// leave makes sure that the connection is closed, whatever became of it.
-func (s *session) leave() {
-	defer s.cut()
+// leave makes sure that the connection is closed, whatever became of it, unless the session stays.
+func (s *session) leave(stays *bool) {
+	if *stays {
+		return
+	}
+	defer s.gone()
 	if r := recover(); r != nil {
 		s.panicked(r)
+	}
+}
+
+// gone gives back what the session has to the last.
+func (s *session) gone() {
+	s.cut()
+	if s.parking.name != 0 {
+		s.srv.poller.forget(&s.parking)
+	}
+	if s.reader != nil {
+		s.srv.readers.Put(s.reader)
+		s.reader = nil
+	}
+}
+
+// closed implements [user].
+func (s *session) closed() {
+	if s.srv.poller != nil {
+		s.srv.poller.wake(&s.parking)
 	}
 }
 
@@ -125,6 +171,7 @@ func (s *session) read() error {
 
 // part ends the connection: with a close frame where the client can still be told why, and never long after.
 func (s *session) part(err error) {
+	s.reader.Wait()
 	var why closing
 	var broken *ws.Error
 	switch {
@@ -281,7 +328,7 @@ func (s *session) connect(m protocol.Message) error {
 	}
 	s.connected.Store(true)
 	s.sayConnected(nil)
-	s.log.Debug("connected")
+	s.debug("connected")
 	return nil
 }
 
@@ -344,7 +391,7 @@ func (s *session) subscribe(m protocol.Message) *protocol.Error {
 		return s.srv.told(err)
 	}
 	e.its = its
-	s.log.Debug("subscribe", "sub", m.Sub, "resource", m.Subscribe.Resource, "types", len(m.Subscribe.Types), "ids", len(m.Subscribe.IDs), "after", m.Subscribe.Start.After)
+	s.debug("subscribe", "sub", m.Sub, "resource", m.Subscribe.Resource, "types", len(m.Subscribe.Types), "ids", len(m.Subscribe.IDs), "after", m.Subscribe.Start.After)
 	return nil
 }
 
@@ -448,7 +495,7 @@ func (s *session) drain() {
 // panicked ends a session whose code has a bug; the others live on.
 func (s *session) panicked(r any) {
 	defer s.forgotten()
-	s.srv.bug(s.log, r)
+	s.srv.bug(s.log(), r)
 	for _, e := range s.subs {
 		s.stop(e)
 	}

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"errors"
 	"runtime"
 	"sync"
@@ -94,9 +95,13 @@ func (sh *shard) flush(o *outbox) {
 	}
 	p := takeover(items, c)
 	for !p.done() {
-		var size int
-		sh.buf, size = p.encode(o.conn.framing, sh.buf[:0], writeMax)
-		out, err := o.conn.seal(sh.buf, &sh.sealed)
+		frame, size := p.shared()
+		lasts := frame != nil && o.conn.sealed == nil
+		if frame == nil {
+			sh.buf, size = p.encode(o.conn.framing, sh.buf[:0], writeMax)
+			frame = sh.buf
+		}
+		out, err := o.conn.seal(frame, &sh.sealed)
 		n := 0
 		if err == nil {
 			n, err = sh.write(o.conn, out)
@@ -108,7 +113,9 @@ func (sh *shard) flush(o *outbox) {
 		}
 		if n < len(out) {
 			rest := p // a copy: what the goroutine holds is allocated, and p must not be
-			rest.rest, rest.restSize = append([]byte(nil), out[n:]...), size
+			if rest.rest, rest.restSize = out[n:], size; !lasts {
+				rest.rest = bytes.Clone(rest.rest)
+			}
 			o.stall()
 			sh.srv.spawn(func() { o.conn.pump(rest) })
 			return
@@ -163,6 +170,20 @@ func takeover(items *[]item, c control) pending {
 }
 
 func (p *pending) done() bool { return len(p.rest) == 0 && p.at == len(p.items) && p.sent }
+
+// shared takes the next item where it is a frame that other connections are sent, too. It is nil otherwise.
+func (p *pending) shared() (frame []byte, size int) {
+	if p.at == len(p.items) || p.items[p.at].stretch == nil || p.at == 0 && (p.control.ping || p.control.pong != nil) {
+		return nil, 0
+	}
+	s := p.items[p.at].stretch
+	if frame = s.sharedFrame(); frame != nil {
+		p.at++
+		p.sent = p.at == len(p.items) && !p.control.close
+		size = s.size
+	}
+	return frame, size
+}
 
 // encode appends the next items, up to about max bytes, and returns their size. A pong or ping goes first, the close frame last.
 func (p *pending) encode(f framing, dst []byte, max int) ([]byte, int) {

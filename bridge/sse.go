@@ -173,5 +173,7 @@ func (st *sse) tick(now time.Time) {
 	})
 }
 
+func (st *sse) closed() {} // its reader is there, and notices
+
 // drain ends the stream; an EventSource comes back by itself, to another bridge or to this one's successor.
 func (st *sse) drain() { st.out.close(protocol.CloseGoingAway) }

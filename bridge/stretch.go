@@ -23,13 +23,21 @@ type stretch struct {
 	frame  []byte // made once, if it is shared
 }
 
-// appendFrame appends the frame.
-func (c *stretch) appendFrame(dst []byte) []byte {
+// sharedFrame is the frame, which never changes, if another connection has it, too; otherwise nil.
+func (c *stretch) sharedFrame() []byte {
 	if !c.shared.Load() {
-		return c.make(dst)
+		return nil
 	}
 	c.once.Do(func() { c.frame = c.make(make([]byte, 0, c.size+16)) })
-	return append(dst, c.frame...)
+	return c.frame
+}
+
+// appendFrame appends the frame.
+func (c *stretch) appendFrame(dst []byte) []byte {
+	if frame := c.sharedFrame(); frame != nil {
+		return append(dst, frame...)
+	}
+	return c.make(dst)
 }
 
 func (c *stretch) make(dst []byte) []byte {

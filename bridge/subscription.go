@@ -64,8 +64,7 @@ func (s *subscription) Notice(n replay.Notice) {
 
 // debug logs a notice. It may write with the log's lock held, which the debug level is worth, and no other.
 func (s *subscription) debug(n replay.Notice) {
-	log := s.conn.log
-	if !log.Enabled(context.Background(), slog.LevelDebug) {
+	if !s.conn.srv.log.Enabled(context.Background(), slog.LevelDebug) {
 		return
 	}
 	attrs := []any{"sub", s.name, "cursor", n.At.String()}
@@ -75,7 +74,7 @@ func (s *subscription) debug(n replay.Notice) {
 	if n.Err != nil {
 		attrs = append(attrs, "error", n.Err)
 	}
-	log.Debug(n.Kind.String(), attrs...)
+	s.conn.debug(n.Kind.String(), attrs...)
 }
 
 // send queues a text for this subscription, unless it is over.

@@ -8,3 +8,4 @@ import "errors"
 const canTry = false
 
 func tryWrite(uintptr, []byte) (int, error) { return 0, errors.ErrUnsupported }
+func tryRead(uintptr, []byte) (int, error)  { return 0, errors.ErrUnsupported }

@@ -81,8 +81,12 @@ func AppendClose(dst []byte, code int, reason string) []byte {
 const (
 	maxControl   = 125  // bytes of a control frame's payload, by section 5.5
 	maxFragments = 4096 // frames of one message: enough for 16-byte fragments of the largest; nobody sends smaller ones in earnest
-	bufferSize   = 512  // bytes per idle connection
+	bufferSize   = 512
+	keptMessage  = 4096 // bytes of a message's buffer that a reader keeps while nothing is under way
 )
+
+// ErrIdle says that nothing is under way, and nothing has come. Next may be called again.
+var ErrIdle = errors.New("websocket: nothing has come")
 
 // Conn is what a Reader reads from.
 type Conn interface {
@@ -90,9 +94,15 @@ type Conn interface {
 	SetReadDeadline(time.Time) error
 }
 
-// A Reader reads the frames of one client. It is used by one goroutine, and alone sets read deadlines while it is used.
+// A Trier is a Conn that can be asked for what has come already. Where nothing has, TryRead returns [ErrIdle].
+type Trier interface {
+	TryRead(p []byte) (n int, err error)
+}
+
+// A Reader reads the frames of one client. It is used by one goroutine at a time, and alone sets read deadlines while it is used.
 type Reader struct {
 	conn    Conn
+	try     Trier         // the same; nil = what comes next is waited for
 	limit   int           // bytes of a message
 	patient time.Duration // from a message's first byte to its last
 
@@ -109,16 +119,32 @@ type Reader struct {
 	control   [maxControl]byte
 }
 
-// NewReader returns a reader of messages of up to limit bytes, each of which must be complete within patient of its first byte.
+// NewReader returns a reader of messages of up to limit bytes, each of which must be complete within patient of its first byte. If conn
+// is a [Trier], it waits for the rest of what has begun, and for nothing else.
 func NewReader(conn Conn, limit int, patient time.Duration) *Reader {
-	return &Reader{conn: conn, limit: limit, patient: patient}
+	r := &Reader{limit: limit, patient: patient}
+	r.Reset(conn)
+	return r
 }
 
+// Reset makes the reader one of another connection.
+func (r *Reader) Reset(conn Conn) {
+	r.conn = conn
+	r.try, _ = conn.(Trier)
+	r.from, r.to, r.op, r.began, r.armed, r.size = 0, 0, 0, time.Time{}, false, 0
+	if cap(r.message) > keptMessage {
+		r.message = nil
+	}
+}
+
+// Wait makes Next wait, whatever the connection is.
+func (r *Reader) Wait() { r.try = nil }
+
 // Next returns the next message or control frame. Its payload is valid until the next call. Control frames are returned as they come,
-// also between the fragments of a message. An error is an [*Error], [ErrSlow], or the connection's; Next is not called again
-// after it.
+// also between the fragments of a message. An error is an [*Error], [ErrSlow], [ErrIdle] from a connection that is a [Trier], or the
+// connection's; Next is not called again after any but ErrIdle.
 func (r *Reader) Next() (Op, []byte, error) {
-	if r.op == 0 && cap(r.message) > 4096 {
+	if r.op == 0 && cap(r.message) > keptMessage {
 		r.message = nil // an idle connection keeps no large buffer
 	}
 	r.size = 0
@@ -344,6 +370,11 @@ func (r *Reader) full(p []byte) error {
 }
 
 func (r *Reader) fill() error {
+	if r.try != nil && r.op == 0 && r.began.IsZero() {
+		n, err := r.try.TryRead(r.buf[:])
+		r.from, r.to = 0, n
+		return err
+	}
 	if !r.began.IsZero() && !r.armed {
 		r.armed = true
 		if err := r.conn.SetReadDeadline(r.began.Add(r.patient)); err != nil {

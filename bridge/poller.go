@@ -1,0 +1,192 @@
+package bridge
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/livebridge/livebridge/internal/ws"
+)
+
+// A poller lets WebSockets be idle without a goroutine: its stack would be half of what an idle connection costs, and each new one has to
+// grow it. A session that has taken all that has come is parked; when more comes, or when its connection is cut, a worker goes on with
+// it, one of a few goroutines whose stacks have grown long ago. For the rest of a message that has begun the worker waits.
+//
+// There is a poller where there is epoll. It looks after plain TCP. Over TLS, and on other systems, each session has a goroutine, which
+// waits in a read.
+type poller struct {
+	srv *Server
+	set pollSet
+
+	mu   sync.Mutex
+	last uint64              // name of the newest place; none is used twice
+	all  map[uint64]*parking // of the sessions that have been parked once and are not over
+
+	turns chan *session // for workers that have nothing to do
+	idle  atomic.Int32  // how many these are
+	rest  chan struct{} // closed when there will be no turns any more
+}
+
+// mostIdle is how many workers are kept for what comes next.
+const mostIdle = 64
+
+// A parking is the place of a session with the poller.
+type parking struct {
+	who   *session
+	name  uint64 // 0 = it has not been parked yet
+	state atomic.Int32
+}
+
+// States of a parking.
+const (
+	atWork int32 = iota // a goroutine serves the session
+	news                // … and something has come, perhaps after it looked
+	parked              // none does
+)
+
+// newPoller is nil where there is no epoll.
+func newPoller(srv *Server) *poller {
+	set, err := newPollSet()
+	if err != nil {
+		return nil
+	}
+	return &poller{srv: srv, set: set, all: make(map[uint64]*parking), turns: make(chan *session), rest: make(chan struct{})}
+}
+
+// run wakes sessions until close is called.
+func (p *poller) run() {
+	var ready []*parking
+	p.set.wait(func(names []uint64) {
+		p.mu.Lock()
+		for _, name := range names {
+			if k := p.all[name]; k != nil {
+				ready = append(ready, k)
+			}
+		}
+		p.mu.Unlock()
+		for _, k := range ready {
+			p.wake(k)
+		}
+		clear(ready)
+		ready = ready[:0]
+	})
+}
+
+// close ends run, and the workers when they have done what they do.
+func (p *poller) close() {
+	p.set.close()
+	close(p.rest)
+}
+
+// park lets the goroutine that serves a session end its turn. If it returns false, the session has to be read from again. The session is
+// another goroutine's as soon as it returns true.
+func (p *poller) park(k *parking) bool {
+	if k.name == 0 && !p.add(k) {
+		return false
+	}
+	if k.state.CompareAndSwap(atWork, parked) {
+		return true
+	}
+	k.state.Store(atWork)
+	return false
+}
+
+// add gives a session a place. One for which there is none is read from by a goroutine that waits.
+func (p *poller) add(k *parking) bool {
+	p.mu.Lock()
+	p.last++
+	k.name = p.last
+	p.all[k.name] = k
+	p.mu.Unlock()
+	var failed error
+	if err := k.who.raw.Control(func(fd uintptr) { failed = p.set.add(fd, k.name) }); err == nil && failed == nil {
+		return true
+	}
+	k.who.reads = k.who.net
+	return false
+}
+
+// forget takes the place of a session that is over.
+func (p *poller) forget(k *parking) {
+	p.mu.Lock()
+	delete(p.all, k.name)
+	p.mu.Unlock()
+}
+
+// wake makes sure that a session is read from after now. It may be called by anyone.
+func (p *poller) wake(k *parking) {
+	for {
+		switch k.state.Load() {
+		case news:
+			return
+		case atWork:
+			if k.state.CompareAndSwap(atWork, news) {
+				return
+			}
+		case parked:
+			if k.state.CompareAndSwap(parked, atWork) {
+				p.turn(k.who)
+				return
+			}
+		}
+	}
+}
+
+// turn has a worker serve a session.
+func (p *poller) turn(s *session) bool {
+	select {
+	case p.turns <- s:
+		return true
+	default:
+		return p.srv.spawn(func() { p.work(s) })
+	}
+}
+
+// work serves one session after another.
+func (p *poller) work(s *session) {
+	for {
+		s.turn()
+		if p.idle.Add(1) > mostIdle {
+			p.idle.Add(-1)
+			return
+		}
+		select {
+		case s = <-p.turns:
+			p.idle.Add(-1)
+		case <-p.rest:
+			return
+		}
+	}
+}
+
+// A polled connection can be asked whether something has come.
+type polled struct {
+	ws.Conn
+	raw syscall.RawConn
+}
+
+// TryRead implements [ws.Trier].
+func (c *polled) TryRead(p []byte) (n int, err error) {
+	if e, ok := c.Conn.(*earlyConn); ok && len(e.early) > 0 {
+		return e.Read(p)
+	}
+	var tried error
+	err = c.raw.Read(func(fd uintptr) bool {
+		n, tried = tryRead(fd, p)
+		return true
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case errors.Is(tried, syscall.EAGAIN):
+		return 0, ws.ErrIdle
+	case tried != nil:
+		return 0, tried
+	case n == 0:
+		return 0, io.EOF
+	default:
+		return n, nil
+	}
+}

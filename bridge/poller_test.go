@@ -1,0 +1,121 @@
+//go:build linux
+
+package bridge
+
+import (
+	"bufio"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/livebridge/livebridge/internal/ws"
+)
+
+// Sessions that are idle have no goroutine, and each of them is still there when something comes.
+func TestIdleSessionsHaveNoGoroutine(t *testing.T) {
+	const clients = 500
+	r := start(t, nil)
+	before := runtime.NumGoroutine()
+	wires := make([]*wire, clients)
+	for i := range wires {
+		wires[i] = r.wire(hello()+masked(ws.Text, `{"op":"connect"}`)+masked(ws.Text, `{"op":"subscribe","sub":"a","resource":"products"}`), 0)
+	}
+	await(t, "all are live", func() bool { return r.log.Stats().Live == clients })
+	await(t, "the goroutines are gone", func() bool { return runtime.NumGoroutine() <= before+mostIdle+10 })
+	for _, w := range wires {
+		if _, err := fmt.Fprint(w, masked(ws.Text, `{"op":"unsubscribe","sub":"a"}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	await(t, "all are heard", func() bool { return r.log.Stats().Live == 0 })
+	for _, w := range wires {
+		_ = w.Close()
+	}
+	await(t, "all have gone", func() bool { return r.connections() == 0 })
+	await(t, "none is remembered", func() bool {
+		p := r.srv.poller
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.all) == 0
+	})
+}
+
+// Whatever comes is answered, however it is cut into pieces and whenever they come: a wake-up that got lost would leave a client waiting.
+func TestEverythingThatComesIsRead(t *testing.T) {
+	const clients, pings = 40, 250
+	r := start(t, func(c *Config) { c.Rate = 1e6; c.ByteRate = 1 << 30 })
+	var all sync.WaitGroup
+	for i := range clients {
+		rng := rand.New(rand.NewPCG(uint64(i), 1))
+		all.Go(func() {
+			c, err := net.Dial("tcp", r.addr)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+			if _, err := fmt.Fprint(c, hello()); err != nil {
+				t.Error(err)
+				return
+			}
+			in := bufio.NewReader(c)
+			if resp, err := http.ReadResponse(in, nil); err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+				t.Errorf("handshake: %v %v", resp, err)
+				return
+			}
+			out := masked(ws.Text, `{"op":"connect"}`)
+			answers := 1 // pongs, and that it is connected
+			for answered, left := 0, pings; left > 0 || answered < answers; {
+				for n := min(left, rng.IntN(4)); n > 0; n, left, answers = n-1, left-1, answers+1 {
+					out += masked(ws.Text, `{"op":"ping"}`)
+				}
+				for len(out) > 0 {
+					n := 1 + rng.IntN(len(out))
+					if _, err := c.Write([]byte(out[:n])); err != nil {
+						t.Error(err)
+						return
+					}
+					if out = out[n:]; rng.IntN(3) == 0 {
+						runtime.Gosched()
+					}
+				}
+				if left > 0 && rng.IntN(2) == 0 {
+					continue
+				}
+				for answered < answers {
+					op, payload, err := readFrame(in)
+					if err != nil {
+						t.Errorf("client %d: %d of %d answers: %v", i, answered, answers, err)
+						return
+					}
+					if op == ws.Text {
+						answered += strings.Count(string(payload), `{"op":`)
+					}
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// What comes after a session has looked, and before it is parked, makes it look again.
+func TestNewsBeforeParking(t *testing.T) {
+	p := start(t, nil).srv.poller
+	k := &parking{name: 1}
+	for range 2 {
+		p.wake(k)
+	}
+	if p.park(k) {
+		t.Error("it is parked although something has come")
+	}
+	if !p.park(k) {
+		t.Error("it is not parked although nothing has come since")
+	}
+}
