@@ -20,12 +20,12 @@ func compare(args []string) error {
 	fs := flag.NewFlagSet("bench compare", flag.ContinueOnError)
 	help(fs)
 	rounds := fs.Int("rounds", 3, "runs of each server, alternating")
-	only := fs.String("only", "", "servers to measure, separated by commas: livebridge, nats-server, centrifugo, mercure; none = all that are there")
+	only := fs.String("only", "", "servers to measure, separated by commas: livebridge, nats-server, centrifugo, mercure, and floor, which is what any server needs; none = all that are there")
 	sync := fs.String("sync", "always", "sync_interval of JetStream, in ours and in nats-server")
 	more := fs.String("args", "", "more flags for the bridge, separated by spaces")
 	bins := map[string]*string{}
 	for _, sys := range systems {
-		bins[sys.flag] = fs.String(sys.flag, "", "its program; none = "+map[bool]string{true: "built from this module", false: "the one in $PATH, or left out"}[packages[sys.flag] != ""])
+		bins[sys.flag] = fs.String(sys.flag, "", "its program; none = "+sys.found())
 	}
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -96,6 +96,8 @@ func program(dir, name, given string) (string, error) {
 	switch {
 	case given != "":
 		return filepath.Abs(given)
+	case name == floorName:
+		return os.Executable()
 	case pkg == "":
 		return exec.LookPath(name)
 	}

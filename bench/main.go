@@ -36,8 +36,15 @@ Works:
 `
 
 func run(args []string) error {
-	if len(args) > 0 && args[0] == "compare" {
+	switch {
+	case len(args) > 0 && args[0] == "compare":
 		return compare(args[1:])
+	case len(args) == 3 && args[0] == floorName: // what compare starts
+		f, err := newFloor(args[1], args[2])
+		if err != nil {
+			return err
+		}
+		return f.serve()
 	}
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	help(fs)

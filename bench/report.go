@@ -106,11 +106,14 @@ func median(sorted []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// ratio is how many times better the first is than the best of the others.
+// ratio is how many times better the first is than the best of the others, of which the floor is none.
 func (r *report) ratio(i int, m metric) string {
 	ours := r.values(r.names[0], i)
 	best := 0.0
 	for _, name := range r.names[1:] {
+		if name == floorName {
+			continue
+		}
 		if v := r.values(name, i); len(v) > 0 {
 			if x := median(v); best == 0 || (x < best) == m.less {
 				best = x

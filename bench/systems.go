@@ -35,6 +35,19 @@ var systems = []system{
 	{"nats-server WebSocket", "nats-server", (*target).startNATS},
 	{"Centrifugo", "centrifugo", (*target).startCentrifugo},
 	{"Mercure", "mercure", (*target).startMercure},
+	{floorName, floorName, (*target).startFloor},
+}
+
+// found says where its program is, where none is named.
+func (sys system) found() string {
+	switch {
+	case sys.name == floorName:
+		return "this one"
+	case packages[sys.flag] != "":
+		return "built from this module"
+	default:
+		return "the one in $PATH, or left out"
+	}
 }
 
 // launch starts a server of this kind on free ports, with empty files.

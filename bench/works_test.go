@@ -45,6 +45,36 @@ func TestWorks(t *testing.T) {
 	}
 }
 
+// The floor loses nothing either.
+func TestFloor(t *testing.T) {
+	to := &target{name: floorName, pid: os.Getpid()}
+	for _, addr := range []*string{&to.addr, &to.nats} {
+		var err error
+		if *addr, err = freeAddr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := newFloor(to.addr, to.nats)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = f.serve() }() // as long as this process
+	to.speakFloor()
+	for _, args := range []string{"fanout -subs 20 -for 100ms", "storm -clients 30 -behind 50 -rate 100", "latency -subs 5 -rate 500 -for 200ms -warm 50ms"} {
+		w, err := parseWork(strings.Fields(args))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := w.run(to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if wrong := rows[0].metrics[len(rows[0].metrics)-1]; wrong.name != "wrong" || wrong.value != 0 {
+			t.Errorf("%s: %s", args, rows[0])
+		}
+	}
+}
+
 func TestReport(t *testing.T) {
 	r := newReport(newWork("fanout", ""), []string{"fanout"}, "always")
 	for _, v := range []float64{30, 10, 20} {
