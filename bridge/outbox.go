@@ -35,7 +35,7 @@ type outbox struct {
 }
 
 // slices of items, so that an idle connection holds none and a busy one allocates none.
-var itemPool = sync.Pool{New: func() any { s := make([]item, 0, 64); return &s }}
+var itemPool = sync.Pool{New: func() any { s := make([]item, 0, 16); return &s }}
 
 const keepItems = 4096 // a longer slice is left to the garbage collector
 

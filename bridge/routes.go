@@ -253,12 +253,13 @@ func socket(hijacked net.Conn) net.Conn {
 // is much larger than what an idle connection may hold.
 func handover(hijacked, nc net.Conn) ws.Conn {
 	_ = nc.SetReadDeadline(time.Unix(1, 0)) // nothing but what has been read already
-	early, _ := io.ReadAll(hijacked)
-	_ = nc.SetReadDeadline(time.Time{})
-	if len(early) == 0 {
+	defer func() { _ = nc.SetReadDeadline(time.Time{}) }()
+	early := make([]byte, 1) // most clients send nothing before they have the answer
+	if n, _ := hijacked.Read(early); n == 0 {
 		return nc
 	}
-	return &earlyConn{nc, early}
+	rest, _ := io.ReadAll(hijacked)
+	return &earlyConn{nc, append(early, rest...)}
 }
 
 // An earlyConn is a connection of which something has been read already.
