@@ -160,13 +160,6 @@ func (l *Log) AtHead(f func(head Cursor)) {
 // Ready returns nil while the tail follows the stream, and otherwise why it does not.
 func (l *Log) Ready() error { return l.tail.ready() }
 
-// low is the sequence before the window's first event.
-func (l *Log) low() uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.win.low.seq
-}
-
 func (l *Log) headCursor() Cursor {
 	return Cursor{inc: l.inc, seq: l.win.head.seq, at: l.win.head.at}
 }

@@ -69,8 +69,8 @@ func (r *replayer) next(ctx context.Context, atHead func([]*Event)) ([]*Event, b
 	l := r.log
 	for {
 		l.mu.Lock()
-		low, head := l.win.low.seq, l.headCursor()
-		inMemory := r.pos >= low && r.pos <= head.seq
+		head := l.headCursor()
+		inMemory := r.pos >= l.win.low.seq && r.pos <= head.seq
 		switch {
 		case r.gen != l.gen:
 			l.mu.Unlock()
@@ -96,7 +96,7 @@ func (r *replayer) next(ctx context.Context, atHead func([]*Event)) ([]*Event, b
 		if inMemory {
 			err = r.join(ctx, head)
 		} else {
-			err = r.read(ctx, low)
+			err = r.read(ctx)
 		}
 		if err != nil {
 			return nil, false, err
@@ -143,15 +143,15 @@ func (r *replayer) take() (events []*Event, all bool) {
 	return events, true
 }
 
-// read makes events from JetStream ready, up to a sequence from which on they are in the window.
-func (r *replayer) read(ctx context.Context, upTo uint64) error {
+// read makes events from JetStream ready.
+func (r *replayer) read(ctx context.Context) error {
 	fresh := r.fetch == nil
 	if fresh {
 		rd, err := r.connect(ctx)
 		if err != nil {
 			return err
 		}
-		r.fetch = r.prefetch(rd, upTo)
+		r.fetch = r.prefetch(rd)
 	}
 	got, more := r.fetch.next(ctx)
 	if !more {

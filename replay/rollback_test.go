@@ -486,7 +486,7 @@ func TestStretchWithoutMatchesIsRolledBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(sub.Close)
-	r.until(t, "+ 1") // and no more of them up to 5: from 6 on the log has them in memory
+	r.until(t, "+ 1") // and no more of them up to 6, the head
 	store("products", 7, 8)
 	<-held
 	s.Down()
@@ -494,10 +494,10 @@ func TestStretchWithoutMatchesIsRolledBack(t *testing.T) {
 	s.Up()
 	store("orders", 12, 13, 14, 15, 16, 17, 18, 19, 20)
 	close(r.room)
-	r.until(t, " 17") // up to 7, as the log has 8 in memory
-	waitFor(t, "the replay finds out that this 8 does not follow", func() bool { return len(l.tail.kicked) > 0 })
+	r.until(t, " 18") // up to 8, the head
+	waitFor(t, "the replay finds out that this 8 is not the one in memory", func() bool { return len(l.tail.kicked) > 0 })
 	release()
-	if got, want := r.until(t, "!stream"), "+ 1 12 13 14 15 16 17 !stream"; got != want {
+	if got, want := r.until(t, "!stream"), "+ 1 12 13 14 15 16 17 18 !stream"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
