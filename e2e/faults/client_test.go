@@ -52,6 +52,7 @@ type client struct {
 	worst  string        // what is known of it
 	heard  time.Time     // when the last event came
 	quiet  time.Duration // the longest silence between events, while there was load
+	said   said
 }
 
 // A loadClock says while when events are published.
@@ -87,6 +88,7 @@ var errOver = errors.New("all has been told")
 
 // run keeps the client connected until everything has been told, ctx is done, or something happens that no client may see.
 func (c *client) run(ctx context.Context) {
+	defer c.gaveUp()
 	for tries := 0; ; tries++ {
 		began := time.Now()
 		session := c.overWebSocket
@@ -94,6 +96,7 @@ func (c *client) run(ctx context.Context) {
 			session = c.overSSE
 		}
 		err := session(ctx, c.addrs[c.rng.IntN(len(c.addrs))])
+		c.hung(err)
 		for _, r := range c.subs {
 			r.live = false
 		}
@@ -230,5 +233,9 @@ func (c *client) dial(ctx context.Context, addr string) (net.Conn, error) {
 			return raw.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096) })
 		}
 	}
-	return d.DialContext(ctx, "tcp", addr)
+	conn, err := d.DialContext(ctx, "tcp", addr)
+	if err == nil {
+		c.dialled(conn)
+	}
+	return conn, err
 }

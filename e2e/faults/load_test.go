@@ -136,7 +136,7 @@ func (w *world) settled() {
 	w.supervise()
 	program.Eventually(w.t, w.plan.settle, w.bridgesReady)
 	program.Eventually(w.t, w.plan.settle, w.replicated)
-	program.Eventually(w.t, w.plan.settle, w.allLive)
+	w.becomeLive(w.plan.settle)
 }
 
 // bridgesReady returns nil when every bridge is. One that has ended is started again, as a process manager does: a bridge does not

@@ -104,6 +104,7 @@ func (s *stream) line(text string) error {
 }
 
 func (s *stream) block() error {
+	s.told(s.r.name, strings.TrimSpace(s.kind+" "+s.comment+" "+s.id))
 	switch {
 	case s.kind == "reset":
 		var body struct{ Reason string }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -96,6 +97,7 @@ func (s *session) read() error {
 }
 
 func (s *session) take(f *frame) error {
+	s.told(f.Sub, strings.TrimSpace(f.Op+" "+f.Code+f.Reason+" "+f.Cursor))
 	switch f.Op {
 	case "connected":
 		s.dead = time.Duration(2 * f.Ping * float64(time.Second))

@@ -166,7 +166,20 @@ func (w *world) startClients() {
 		w.clients = append(w.clients, c)
 		w.living.Go(func() { c.run(w.ctx) })
 	}
-	program.Eventually(w.t, 60*time.Second, w.allLive)
+	w.becomeLive(60 * time.Second)
+}
+
+// becomeLive waits until every subscription of every client is live.
+func (w *world) becomeLive(within time.Duration) {
+	w.t.Helper()
+	live := false
+	defer func() {
+		if !live {
+			w.explain()
+		}
+	}()
+	program.Eventually(w.t, within, w.allLive)
+	live = true
 }
 
 // allLive returns nil when every subscription of every client is live.

@@ -59,6 +59,18 @@ func (l *Link) Targets(targets ...string) {
 // Addr is where the link listens, for its whole life.
 func (l *Link) Addr() string { return l.addr }
 
+// Target is where the connection that comes from an address is passed on to; "" = there is none, or nowhere yet.
+func (l *Link) Target(from net.Addr) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for p := range l.pairs {
+		if p.near.RemoteAddr().String() == from.String() {
+			return p.target()
+		}
+	}
+	return ""
+}
+
 // Conns is how many connections there are.
 func (l *Link) Conns() int {
 	l.mu.Lock()

@@ -57,6 +57,16 @@ func (p *pair) reset() {
 	}
 }
 
+// target is where far leads.
+func (p *pair) target() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.far == nil {
+		return ""
+	}
+	return p.far.RemoteAddr().String()
+}
+
 func (p *pair) vanish() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

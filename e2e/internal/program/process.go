@@ -31,6 +31,7 @@ type Process struct {
 	done chan struct{}
 	mu   sync.Mutex
 	out  []string
+	keep int // lines of out that are kept
 }
 
 // kept is how many lines of a process's output are kept.
@@ -39,7 +40,7 @@ const kept = 2000
 // Spawn starts a program. env is added to this process's environment, each entry as name=value.
 func Spawn(t testing.TB, env []string, bin string, args ...string) *Process {
 	t.Helper()
-	p := &Process{cmd: exec.Command(bin, args...), done: make(chan struct{})}
+	p := &Process{cmd: exec.Command(bin, args...), done: make(chan struct{}), keep: kept}
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -69,8 +70,8 @@ func (p *Process) read(r *os.File) {
 	defer close(p.done)
 	for s := bufio.NewScanner(r); s.Scan(); {
 		p.mu.Lock()
-		if p.out = append(p.out, s.Text()); len(p.out) > kept {
-			p.out = append(p.out[:0], p.out[kept/2:]...)
+		if p.out = append(p.out, s.Text()); len(p.out) > p.keep {
+			p.out = append(p.out[:0], p.out[p.keep/2:]...)
 		}
 		p.mu.Unlock()
 	}
