@@ -271,6 +271,9 @@ func (s *stream) state(ctx context.Context, details bool) (state, error) {
 	if r.Error != nil {
 		return state{}, fmt.Errorf("stream %s: %w", s.cfg.Name, r.Error)
 	}
+	if err := quorum(r.Cluster); err != nil {
+		return state{}, fmt.Errorf("stream %s: %w", s.cfg.Name, err)
+	}
 	st := r.State
 	out := state{inc: incarnation(s.cfg.Name, r.Created), first: st.FirstSeq, last: position{seq: st.LastSeq}, deleted: st.NumDeleted, holes: st.Deleted, maxBatch: r.Config.AllowAtomicPublish}
 	if !st.LastTime.IsZero() {
