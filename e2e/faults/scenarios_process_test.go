@@ -16,6 +16,14 @@ func (w *world) replicatedAgain() {
 	program.Eventually(w.t, w.plan.settle, w.replicated)
 }
 
+// feedsOf are the links from the bridges to a node.
+func (w *world) feedsOf(n *node) (list []*link.Link) {
+	for _, feeds := range w.feeds {
+		list = append(list, feeds[n.index])
+	}
+	return list
+}
+
 var processScenarios = []scenario{
 	{
 		name: "kill-bridge", what: "a bridge is killed (`kill -9`) and started again, three times, one bridge after the other",
@@ -181,6 +189,30 @@ var processScenarios = []scenario{
 				w.flow(100)
 				w.heal(w.edges)
 				w.flow(100)
+			}
+		},
+	},
+	{
+		name: "stale-server", what: "cluster: the leader is parted from the others, which go on without it, and is for 20 s the only one that is left: it answers, with what it had", long: true,
+		plan: plan{nats: 3, settle: 2 * time.Minute},
+		faults: func(w *world) {
+			stale := w.leader()
+			feeds := append(w.feedsOf(stale), w.supply[stale.index])
+			each(feeds, (*link.Link).Refuse)
+			list := w.around(stale)
+			each(list, func(l *link.Link) { l.Stall(link.Both) })
+			w.flow(300) // from now on the others store them: it takes two
+			for _, n := range w.nodes {
+				if n != stale {
+					n.Kill()
+				}
+			}
+			w.heal(append(list, feeds...))
+			w.lasts(20 * time.Second)
+			for _, n := range w.nodes {
+				if n != stale {
+					n.Start(w.t, shipped)
+				}
 			}
 		},
 	},
