@@ -111,6 +111,9 @@ func metrics(t *testing.T, bin, page string) {
 		if wrong := without(used, exported); len(used) == 0 || len(wrong) > 0 {
 			t.Errorf("%s uses %v, which the bridge does not export", path, wrong)
 		}
+		if missing := without(exported, used); path == "deploy/grafana.json" && len(missing) > 0 {
+			t.Errorf("the dashboard does not show %v", missing)
+		}
 	}
 }
 
