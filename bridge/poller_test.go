@@ -119,3 +119,16 @@ func TestNewsBeforeParking(t *testing.T) {
 		t.Error("it is not parked although nothing has come since")
 	}
 }
+
+// A session that epoll does not take is read from by a goroutine that waits.
+func TestSessionThatCannotBePolled(t *testing.T) {
+	r := start(t, nil)
+	r.srv.poller.set.close()
+	b := r.connect()
+	for range 3 {
+		b.send(`{"op":"ping"}`)
+		b.want(`"op":"pong"`)
+	}
+	_ = b.ws.Close()
+	await(t, "it has gone", func() bool { return r.connections() == 0 })
+}
