@@ -34,7 +34,7 @@ var allowed = map[string][]string{
 	"e2e/faults":           nil,
 	"e2e/internal/link":    nil,
 	"e2e/internal/program": nil,
-	"bench":                {"publish"},
+	"bench":                {"internal/ws", "publish"},
 }
 
 // homes says where a library may be imported at all. An entry ends with the part of a package's path that it holds for.
