@@ -24,7 +24,7 @@ type poller struct {
 	last uint64              // name of the newest place; none is used twice
 	all  map[uint64]*parking // of the sessions that have been parked once and are not over
 
-	turns chan *session // for workers that have nothing to do
+	turns chan *session // for workers that have nothing to do; nil sends one away
 	idle  atomic.Int32  // how many these are
 	rest  chan struct{} // closed when there will be no turns any more
 }
@@ -144,7 +144,18 @@ func (p *poller) turn(s *session) bool {
 	}
 }
 
-// work serves one session after another.
+// dismiss sends half of the workers away that have nothing to do. It is called every so often.
+func (p *poller) dismiss() {
+	for range (p.idle.Load() + 1) / 2 {
+		select {
+		case p.turns <- nil:
+		default:
+			return
+		}
+	}
+}
+
+// work serves one session after another, until there are none for a while.
 func (p *poller) work(s *session) {
 	for {
 		s.turn()
@@ -154,8 +165,10 @@ func (p *poller) work(s *session) {
 		}
 		select {
 		case s = <-p.turns:
-			p.idle.Add(-1)
 		case <-p.rest:
+			return
+		}
+		if p.idle.Add(-1); s == nil {
 			return
 		}
 	}

@@ -354,6 +354,9 @@ func (s *Server) ticks() {
 		}
 		clear(list)
 		s.stretches.forget(now)
+		if s.poller != nil {
+			s.poller.dismiss()
+		}
 	}
 }
 
