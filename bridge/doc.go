@@ -6,7 +6,7 @@
 // in each outbox with as few calls as possible (shard.go, framing.go).
 //
 // Who owns what: the goroutine that reads from a connection owns it. It alone ends it, on every path (conn.go). A WebSocket that is idle has
-// none: it is parked, and a worker goes on with it when something comes (session.go, poller.go). At any time at most one goroutine writes
+// none: it is parked, and a worker goes on with it when something comes (lifecycle.go, poller.go). At any time at most one goroutine writes
 // to it: its shard, or, while the peer is slow, a goroutine that waits for the peer.
 //
 // Who may do what: access (auth.go) answers it for WebSocket, HTTP and SSE alike, from the token that was given. A session's can change
