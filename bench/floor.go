@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -81,10 +82,8 @@ func (p *floorPublisher) await(n int) error {
 }
 
 func (p *floorPublisher) flood(size int, more func(int) bool) (n int, err error) {
-	for ; more(n); n++ {
-		if err := p.send(n, size); err != nil {
-			return n, err
-		}
+	if n, err = sendAll(p, size, more); err != nil {
+		return n, err
 	}
 	return n, p.await(p.pending)
 }
@@ -186,11 +185,8 @@ func (f *floor) turn(p *peer, events uint32) {
 func (f *floor) drop(p *peer) {
 	_ = unix.Close(p.fd)
 	delete(f.peers, int32(p.fd))
-	for i, l := range f.live {
-		if l == p {
-			f.live = append(f.live[:i], f.live[i+1:]...)
-			break
-		}
+	if i := slices.Index(f.live, p); i >= 0 {
+		f.live = slices.Delete(f.live, i, i+1)
 	}
 }
 

@@ -75,12 +75,20 @@ func (p *natsStream) await(n int) error {
 }
 
 func (p *natsStream) flood(size int, more func(int) bool) (n int, err error) {
+	if n, err = sendAll(p, size, more); err != nil {
+		return n, err
+	}
+	return n, p.await(len(p.acks))
+}
+
+// sendAll sends one event after another, as long as more says so.
+func sendAll(p publisher, size int, more func(int) bool) (n int, err error) {
 	for ; more(n); n++ {
 		if err := p.send(n, size); err != nil {
 			return n, err
 		}
 	}
-	return n, p.await(len(p.acks))
+	return n, nil
 }
 
 func (p *natsStream) close() error {
