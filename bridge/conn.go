@@ -187,11 +187,7 @@ func (c *conn) pump(p pending) {
 				if c.out.dropped() {
 					p.dropItems()
 				}
-				frame, size := p.shared()
-				if frame == nil {
-					buf, size = p.encode(c.framing, buf[:0], pumpMax)
-					frame = buf
-				}
+				frame, size, _ := p.next(c.framing, &buf, pumpMax)
 				var err error
 				p.restSize = size
 				if p.rest, err = c.seal(frame, &sealed); err != nil {

@@ -257,11 +257,10 @@ func TestPendingShares(t *testing.T) {
 		var wire []byte
 		direct, size := 0, 0
 		for !p.done() {
-			frame, n := p.shared()
-			if frame != nil {
+			var buf []byte
+			frame, n, shared := p.next(wsFraming{}, &buf, 1)
+			if shared {
 				direct++
-			} else {
-				frame, n = p.encode(wsFraming{}, nil, 1)
 			}
 			wire, size = append(wire, frame...), size+n
 		}

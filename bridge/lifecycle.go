@@ -25,8 +25,8 @@ const (
 func (c closing) Error() string { return c.code.String() }
 
 // turn serves the session until it ends or is parked; what its client asks for is in session.go. The first turn counts it in, the last one
-// cuts its connection. Where there is no poller it waits in read for most of its life, so the stack down
-// to there is kept small: what needs much of it is called, and returns.
+// cuts its connection. Where there is no poller it waits in read for most of its life, so the stack down to there is kept small: what
+// needs much of it is called, and returns.
 func (s *session) turn() {
 	stays := false
 	defer s.leave(&stays)
@@ -46,12 +46,12 @@ func (s *session) serve() bool {
 		}
 		r := s.reader
 		s.reader = nil
-		if s.srv.poller.park(&s.parking) {
+		if s.srv.poller.park(s) {
 			s.srv.readers.Put(r)
 			return true
 		}
 		s.reader = r
-		r.Reset(s.reads)
+		r.Reset(s.reads) // there may be no place for it, and then it waits
 	}
 }
 
@@ -90,7 +90,7 @@ func (s *session) leave(stays *bool) {
 func (s *session) gone() {
 	s.cut()
 	if s.parking.name != 0 {
-		s.srv.poller.forget(&s.parking)
+		s.srv.poller.forget(s)
 	}
 	if s.reader != nil {
 		s.srv.readers.Put(s.reader)
@@ -101,7 +101,7 @@ func (s *session) gone() {
 // closed implements [user].
 func (s *session) closed() {
 	if s.srv.poller != nil {
-		s.srv.poller.wake(&s.parking)
+		s.srv.poller.wake(s)
 	}
 }
 

@@ -136,7 +136,8 @@ func (o *outbox) wake() {
 	}
 }
 
-// ask changes what goes between the items: a ping, a pong, the close frame.
+// ask changes what goes between the items: a ping, a pong, the close frame; or what is queued. Where the connection is being closed nothing
+// is changed any more. change is called with the lock held.
 func (o *outbox) ask(change func(*control)) {
 	o.mu.Lock()
 	if !o.closing {
@@ -163,24 +164,17 @@ func (o *outbox) finish(code protocol.CloseCode) {
 
 // expire ends the connection with its token: what still waits is dropped. The peer is told the text before the close, if there is one.
 // Only the first call counts, and returns true.
-func (o *outbox) expire(text []byte) bool {
-	o.mu.Lock()
-	if o.closing {
-		o.mu.Unlock()
-		return false
-	}
-	o.fail(protocol.CloseUnauthorized)
-	o.control.last = text
-	if o.stalled {
-		o.conn.hurry()
-	}
-	start := o.begin()
-	o.mu.Unlock()
-	o.conn.srv.metrics.closed(protocol.CloseUnauthorized)
-	if start {
-		o.conn.shard.add(o)
-	}
-	return true
+func (o *outbox) expire(text []byte) (first bool) {
+	o.ask(func(c *control) {
+		first = true
+		o.fail(protocol.CloseUnauthorized)
+		c.last = text
+		if o.stalled {
+			o.conn.hurry()
+		}
+		o.conn.srv.metrics.closed(protocol.CloseUnauthorized)
+	})
+	return first
 }
 
 // ending says whether the connection is being closed.

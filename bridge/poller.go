@@ -22,7 +22,7 @@ type poller struct {
 
 	mu   sync.Mutex
 	last uint64              // name of the newest place; none is used twice
-	all  map[uint64]*parking // of the sessions that have been parked once and are not over
+	all  map[uint64]*session // those that have been parked once and are not over
 
 	turns chan *session // for workers that have nothing to do; nil sends one away
 	idle  atomic.Int32  // how many these are
@@ -34,7 +34,6 @@ const mostIdle = 64
 
 // A parking is the place of a session with the poller.
 type parking struct {
-	who   *session
 	name  uint64 // 0 = it has not been parked yet
 	state atomic.Int32
 }
@@ -52,22 +51,22 @@ func newPoller(srv *Server) *poller {
 	if err != nil {
 		return nil
 	}
-	return &poller{srv: srv, set: set, all: make(map[uint64]*parking), turns: make(chan *session), rest: make(chan struct{})}
+	return &poller{srv: srv, set: set, all: make(map[uint64]*session), turns: make(chan *session), rest: make(chan struct{})}
 }
 
 // run wakes sessions until close is called.
 func (p *poller) run() {
-	var ready []*parking
+	var ready []*session
 	p.set.wait(func(names []uint64) {
 		p.mu.Lock()
 		for _, name := range names {
-			if k := p.all[name]; k != nil {
-				ready = append(ready, k)
+			if s := p.all[name]; s != nil {
+				ready = append(ready, s)
 			}
 		}
 		p.mu.Unlock()
-		for _, k := range ready {
-			p.wake(k)
+		for _, s := range ready {
+			p.wake(s)
 		}
 		clear(ready)
 		ready = ready[:0]
@@ -82,8 +81,9 @@ func (p *poller) close() {
 
 // park lets the goroutine that serves a session end its turn. If it returns false, the session has to be read from again. The session is
 // another goroutine's as soon as it returns true.
-func (p *poller) park(k *parking) bool {
-	if k.name == 0 && !p.add(k) {
+func (p *poller) park(s *session) bool {
+	k := &s.parking
+	if k.name == 0 && !p.add(s) {
 		return false
 	}
 	if k.state.CompareAndSwap(atWork, parked) {
@@ -94,30 +94,30 @@ func (p *poller) park(k *parking) bool {
 }
 
 // add gives a session a place. One for which there is none is read from by a goroutine that waits.
-func (p *poller) add(k *parking) bool {
+func (p *poller) add(s *session) bool {
 	p.mu.Lock()
 	p.last++
-	k.name = p.last
-	p.all[k.name] = k
+	s.parking.name = p.last
+	p.all[p.last] = s
 	p.mu.Unlock()
 	var failed error
-	if err := k.who.raw.Control(func(fd uintptr) { failed = p.set.add(fd, k.name) }); err == nil && failed == nil {
+	if err := s.raw.Control(func(fd uintptr) { failed = p.set.add(fd, s.parking.name) }); err == nil && failed == nil {
 		return true
 	}
-	k.who.reads = k.who.net
+	s.reads = s.net
 	return false
 }
 
 // forget takes the place of a session that is over.
-func (p *poller) forget(k *parking) {
+func (p *poller) forget(s *session) {
 	p.mu.Lock()
-	delete(p.all, k.name)
+	delete(p.all, s.parking.name)
 	p.mu.Unlock()
 }
 
 // wake makes sure that a session is read from after now. It may be called by anyone.
-func (p *poller) wake(k *parking) {
-	for {
+func (p *poller) wake(s *session) {
+	for k := &s.parking; ; {
 		switch k.state.Load() {
 		case news:
 			return
@@ -127,7 +127,7 @@ func (p *poller) wake(k *parking) {
 			}
 		case parked:
 			if k.state.CompareAndSwap(parked, atWork) {
-				p.turn(k.who)
+				p.turn(s)
 				return
 			}
 		}

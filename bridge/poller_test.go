@@ -3,17 +3,13 @@
 package bridge
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"math/rand/v2"
-	"net"
-	"net/http"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/livebridge/livebridge/internal/ws"
 )
@@ -57,23 +53,11 @@ func TestEverythingThatComesIsRead(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range clients {
 		rng := rand.New(rand.NewPCG(uint64(i), 1))
+		w := r.wire(hello(), 0)
+		if status, body := w.response(t); status != 101 {
+			t.Fatal(status, body)
+		}
 		all.Go(func() {
-			c, err := net.Dial("tcp", r.addr)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer c.Close()
-			_ = c.SetDeadline(time.Now().Add(30 * time.Second))
-			if _, err := fmt.Fprint(c, hello()); err != nil {
-				t.Error(err)
-				return
-			}
-			in := bufio.NewReader(c)
-			if resp, err := http.ReadResponse(in, nil); err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
-				t.Errorf("handshake: %v %v", resp, err)
-				return
-			}
 			out := masked(ws.Text, `{"op":"connect"}`)
 			answers := 1 // pongs, and that it is connected
 			for answered, left := 0, pings; left > 0 || answered < answers; {
@@ -82,7 +66,7 @@ func TestEverythingThatComesIsRead(t *testing.T) {
 				}
 				for len(out) > 0 {
 					n := 1 + rng.IntN(len(out))
-					if _, err := c.Write([]byte(out[:n])); err != nil {
+					if _, err := w.Write([]byte(out[:n])); err != nil {
 						t.Error(err)
 						return
 					}
@@ -94,7 +78,7 @@ func TestEverythingThatComesIsRead(t *testing.T) {
 					continue
 				}
 				for answered < answers {
-					op, payload, err := readFrame(in)
+					op, payload, err := readFrame(w.in)
 					if err != nil {
 						t.Errorf("client %d: %d of %d answers: %v", i, answered, answers, err)
 						return
@@ -112,14 +96,14 @@ func TestEverythingThatComesIsRead(t *testing.T) {
 // What comes after a session has looked, and before it is parked, makes it look again.
 func TestNewsBeforeParking(t *testing.T) {
 	p := start(t, nil).srv.poller
-	k := &parking{name: 1}
+	s := &session{parking: parking{name: 1}}
 	for range 2 {
-		p.wake(k)
+		p.wake(s)
 	}
-	if p.park(k) {
+	if p.park(s) {
 		t.Error("it is parked although something has come")
 	}
-	if !p.park(k) {
+	if !p.park(s) {
 		t.Error("it is not parked although nothing has come since")
 	}
 }

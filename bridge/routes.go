@@ -233,7 +233,7 @@ func (s *Server) upgraded(wc *websocket.Conn) {
 	who, _ := wc.Locals("visitor").(visitor)
 	nc := socket(wc.NetConn())
 	ses := s.newSession(nc, handover(wc.NetConn(), nc), who)
-	begun := false
+	var begun bool
 	if _, ok := ses.reads.(ws.Trier); ok {
 		begun = s.poller.turn(ses)
 	} else {
@@ -284,7 +284,6 @@ func (s *Server) newSession(nc net.Conn, reads ws.Conn, who visitor) *session {
 	ses := &session{
 		conn: s.newConn(newSessionID(), nc, wsFraming{}, who), subs: make(map[string]*entry), reads: reads,
 	}
-	ses.parking.who = ses
 	if s.poller != nil && ses.raw != nil && ses.sealed == nil {
 		ses.reads = &polled{reads, ses.raw}
 	}

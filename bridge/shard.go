@@ -95,12 +95,7 @@ func (sh *shard) flush(o *outbox) {
 	}
 	p := takeover(items, c)
 	for !p.done() {
-		frame, size := p.shared()
-		lasts := frame != nil && o.conn.sealed == nil
-		if frame == nil {
-			sh.buf, size = p.encode(o.conn.framing, sh.buf[:0], writeMax)
-			frame = sh.buf
-		}
+		frame, size, shared := p.next(o.conn.framing, &sh.buf, writeMax)
 		out, err := o.conn.seal(frame, &sh.sealed)
 		n := 0
 		if err == nil {
@@ -113,8 +108,8 @@ func (sh *shard) flush(o *outbox) {
 		}
 		if n < len(out) {
 			rest := p // a copy: what the goroutine holds is allocated, and p must not be
-			if rest.rest, rest.restSize = out[n:], size; !lasts {
-				rest.rest = bytes.Clone(rest.rest)
+			if rest.rest, rest.restSize = out[n:], size; !shared || o.conn.sealed != nil {
+				rest.rest = bytes.Clone(rest.rest) // it is in a buffer of the shard
 			}
 			o.stall()
 			sh.srv.spawn(func() { o.conn.pump(rest) })
@@ -170,6 +165,16 @@ func takeover(items *[]item, c control) pending {
 }
 
 func (p *pending) done() bool { return len(p.rest) == 0 && p.at == len(p.items) && p.sent }
+
+// next returns what is to be written next, and its size. A frame that is shared never changes; anything else is encoded into buf, about max
+// bytes of it.
+func (p *pending) next(f framing, buf *[]byte, max int) (frame []byte, size int, shared bool) {
+	if frame, size = p.shared(); frame != nil {
+		return frame, size, true
+	}
+	*buf, size = p.encode(f, (*buf)[:0], max)
+	return *buf, size, false
+}
 
 // shared takes the next item where it is a frame that other connections are sent, too. It is nil otherwise.
 func (p *pending) shared() (frame []byte, size int) {

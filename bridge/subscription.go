@@ -52,7 +52,7 @@ func (s *subscription) Notice(n replay.Notice) {
 	s.debug(n)
 	text := s.says.notice(s, n)
 	if n.Kind == replay.Failed {
-		s.fail(text)
+		s.conn.out.ask(func(*control) { s.conclude(text) })
 	} else {
 		s.send(text)
 	}
@@ -88,27 +88,14 @@ func (s *subscription) send(text []byte) {
 	}
 }
 
-// fail queues the last text for a subscription that the log has ended.
-func (s *subscription) fail(text []byte) {
-	o := &s.conn.out
-	o.mu.Lock()
-	s.conclude(text)
-	start := o.begin()
-	o.mu.Unlock()
-	if start {
-		s.conn.shard.add(o)
-	}
-}
-
 // conclude queues the last texts for a subscription that ends by itself, unless it is over. The client may use its name again as soon as
-// it has read them, so the name is free from now on. The caller holds the outbox's lock.
+// it has read them, so the name is free from now on. The caller holds the outbox's lock, and has seen that the connection is not closing.
 func (s *subscription) conclude(texts ...[]byte) {
-	o := &s.conn.out
-	if s.over || o.closing {
+	if s.over {
 		return
 	}
 	for _, text := range texts {
-		o.add(item{text: &text})
+		s.conn.out.add(item{text: &text})
 	}
 	s.over = true
 	s.done(s)

@@ -132,9 +132,6 @@ func (r *Reader) Reset(conn Conn) {
 	r.conn = conn
 	r.try, _ = conn.(Trier)
 	r.from, r.to, r.op, r.began, r.armed, r.size = 0, 0, 0, time.Time{}, false, 0
-	if cap(r.message) > keptMessage {
-		r.message = nil
-	}
 }
 
 // Wait makes Next wait, whatever the connection is.
