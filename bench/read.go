@@ -128,12 +128,7 @@ func (s *swarm) payload(c *client, b []byte) {
 		return
 	}
 	if c.state == asking {
-		c.head = append(c.head, b...)
-		if at := bytes.Index(c.head, []byte(s.speak.ready)); at >= 0 {
-			c.state, c.head = ready, bytes.Clone(c.head[at:min(len(c.head), at+200)])
-		} else {
-			c.head = append(c.head[:0], c.head[max(0, len(c.head)-len(s.speak.ready)):]...) // a replay may come before
-		}
+		s.confirmed(c, b)
 	} else if s.speak.pong != nil {
 		if pong := s.speak.pong(b); pong != nil {
 			_, _ = unix.Write(c.fd, clientFrame(opText, pong))
@@ -142,47 +137,65 @@ func (s *swarm) payload(c *client, b []byte) {
 	s.scan(c, b)
 }
 
+// confirmed looks for what confirms the subscription. A replay may come before it, of which nothing is kept but what may be its begin.
+func (s *swarm) confirmed(c *client, b []byte) {
+	mark := []byte(s.speak.ready)
+	edge := append(c.head, b[:min(len(b), len(mark))]...) // it may stand across what came before and b
+	if at := bytes.Index(edge, mark); at >= 0 {
+		c.state, c.head = ready, append(edge[at:], b[min(len(b), len(mark)):min(len(b), 200)]...)
+	} else if at := bytes.Index(b, mark); at >= 0 {
+		c.state, c.head = ready, bytes.Clone(b[at:min(len(b), at+200)])
+	} else {
+		if len(b) >= len(mark) {
+			edge = b
+		}
+		c.head = append(c.head[:0], edge[max(0, len(edge)-len(mark)):]...)
+	}
+}
+
 // body is an event's payload of about size bytes. Its time and its number stand at its end, where [swarm.scan] finds them in what any
 // server makes of it.
 func body(n, size int) []byte {
 	b := append(make([]byte, 0, size), `{"x":"`...)
-	for len(b) < size-len(`","t":1234567890123456789,"n":12345}`) {
+	for len(b) < size-len(`~1234567890123456789~12345"}`) {
 		b = append(b, 'x')
 	}
-	b = strconv.AppendInt(append(b, `","t":`...), time.Now().UnixNano(), 10)
-	return append(strconv.AppendInt(append(b, `,"n":`...), int64(n), 10), '}')
+	b = strconv.AppendInt(append(b, stampMark), time.Now().UnixNano(), 10)
+	return append(strconv.AppendInt(append(b, stampMark), int64(n), 10), `"}`...)
 }
 
-var numberMark = []byte(`,"n":`)
-
-const timeDigits = 19 // until the year 2286
+// stampMark begins the time and the number of an event, and nothing else: not in what any server writes about it.
+const stampMark = '~'
 
 // scan counts the events in a stretch of a connection's text, which may begin and end within one.
 func (s *swarm) scan(c *client, b []byte) {
-	if len(c.carry) > 0 {
-		c.carry = append(c.carry, b...)
-		b = c.carry
-	}
 	for {
-		at := bytes.Index(b, numberMark)
-		if at < 0 {
-			b = b[max(0, len(b)-timeDigits-len(numberMark)):]
-			break
+		if len(c.carry) == 0 {
+			at := bytes.IndexByte(b, stampMark)
+			if at < 0 {
+				return
+			}
+			b = b[at:]
 		}
-		digits := b[at+len(numberMark):]
-		end := bytes.IndexByte(digits, '}')
+		end := bytes.IndexByte(b, '"')
 		if end < 0 {
-			b = b[max(0, at-timeDigits):]
-			break
+			c.carry = append(c.carry, b...)
+			return
 		}
-		s.event(c, integer(digits[:end]), b[max(0, at-timeDigits):at])
-		b = digits[end:]
+		stamp := b[:end]
+		if len(c.carry) > 0 {
+			stamp = append(c.carry, stamp...)
+			c.carry = stamp[:0]
+		}
+		s.event(c, stamp)
+		b = b[end:]
 	}
-	c.carry = append(c.carry[:0], b...)
 }
 
-func (s *swarm) event(c *client, n int64, published []byte) {
+func (s *swarm) event(c *client, stamp []byte) {
+	at := bytes.LastIndexByte(stamp, stampMark)
 	c.events++
+	n := integer(stamp[at+1:])
 	if n != c.next {
 		c.wrong++
 	}
@@ -193,7 +206,7 @@ func (s *swarm) event(c *client, n int64, published []byte) {
 	if s.sample == 0 || all%s.sample != 0 {
 		return
 	}
-	if t := integer(published); t >= s.from {
+	if t := integer(stamp[1:max(1, at)]); t >= s.from {
 		s.latency = append(s.latency, time.Duration(time.Now().UnixNano()-t))
 	}
 }

@@ -41,7 +41,7 @@ type client struct {
 	partial []byte // of the head of a WebSocket frame, or of an HTTP chunk
 	op      byte   // of the frame
 	left    int    // bytes of it that have not come yet
-	carry   []byte // of an event
+	carry   []byte // of an event's stamp
 	ids     int64  // of the ids 0 to 999, which events are about in turn, it wants so many
 	next    int64  // number of the next event
 	events  int64
