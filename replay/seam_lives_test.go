@@ -71,22 +71,24 @@ func (r *reading) missing(life int, seq uint64, when int64) bool {
 }
 
 // hidden is the last position, not before the reading's, from which nobody can know that the stream is another life of it by then, as
-// nothing is stored any more that took the place of what it was up to there (ADR 0002); ok is false where there is none.
+// nothing is stored any more that took the place of what it was up to there (ADR 0002); ok is false where there is none. The log may have
+// come there before the roll-back with nothing to tell on the way.
 func (r *reading) hidden(life int, when int64) (pos uint64, ok bool) {
 	shared, facts := r.shared(r.life, life), uint64(len(r.lives[life].facts))
-	if shared < 0 || life < r.life || facts < r.pos {
+	if shared < 0 || life <= r.life || facts < r.pos {
 		return 0, false
 	}
+	shows := func(seq uint64) bool { return seq > uint64(shared) && !r.gone(life, seq, when) } // it shows that the stream is another one
 	for s := uint64(shared) + 1; s <= r.pos; s++ {
-		if !r.gone(life, s, when) {
+		if shows(s) {
 			return 0, false
 		}
 	}
 	was := uint64(len(r.lives[r.life].facts))
-	for pos = r.pos; pos < min(facts, was) && r.gone(life, pos+1, when) && !r.missing(r.life, pos+1, when); {
+	for pos = r.pos; pos < min(facts, was) && !shows(pos+1) && !r.missing(r.life, pos+1, when); {
 		pos++
 	}
-	return pos, true
+	return pos, pos > uint64(shared)
 }
 
 // open says that whatever is stored was asked for, and nothing has come yet: what has left the stream is no loss.
@@ -96,7 +98,9 @@ func (r *reading) open() bool { return r.fresh && (r.start.Kind == First || r.st
 //
 // Where the stream was rolled back, its log goes on with what it has in memory, of the life before, until its tail has found out. Meanwhile
 // a replay whose start was looked up in the newer life may be placed in that memory: there it is torn. Within each of the two nothing may be
-// missing, what is torn is not live, and a reset must follow. (What was read from JetStream is never torn, see join; that is not asked here.)
+// missing, and what is live is not torn. From then on it is one in the older life: like all that were there, it is told nothing of a newer
+// one before a reset, unless nothing shows the tail any more that there is one, see hidden. (What was read from JetStream is never torn, see
+// join; that is not asked here.)
 func (r *reading) step(seq uint64, when int64, there func(*life) bool) error {
 	var missed error
 	torn := -1
@@ -105,22 +109,27 @@ func (r *reading) step(seq uint64, when int64, there func(*life) bool) error {
 			continue
 		}
 		for via := range slices.Backward(r.lives) {
-			whole, err := r.through(via, to, seq, when)
-			switch {
-			case err != nil && (missed == nil || via == to):
+			from, err := r.from(via, when)
+			for _, pos := range from {
+				whole, missing := r.through(pos, via, to, seq, when)
+				switch {
+				case whole:
+					r.life, r.pos = to, seq
+					return nil
+				case missing != nil:
+					err = missing
+				case !r.live:
+					torn = to
+				}
+			}
+			if err != nil && (missed == nil || via == to) {
 				missed = err
-			case err != nil:
-			case whole:
-				r.life, r.pos = to, seq
-				return nil
-			case !r.live:
-				torn = to
 			}
 		}
 	}
 	switch {
 	case torn >= 0:
-		r.life, r.pos, r.torn = torn, seq, true
+		r.life, r.pos = torn, seq
 		return nil
 	case missed != nil:
 		return missed
@@ -128,22 +137,29 @@ func (r *reading) step(seq uint64, when int64, there func(*life) bool) error {
 	return fmt.Errorf("not what was stored there in any life of %d by then", len(r.lives))
 }
 
-// through says whether everything between the position and a sequence may have been told, or be missing, when it was read in one life up to
-// some place, and in another one from there on; whole, that there is such a place at which the two are the same.
-func (r *reading) through(via, to int, seq uint64, when int64) (whole bool, err error) {
-	pos := r.pos
-	hidden, unknown := r.hidden(via, when)
-	switch {
-	case r.lives[via].began > when:
-		return false, fmt.Errorf("life %d had not begun", via)
-	case r.shared(r.life, via) >= int(pos):
-	case unknown:
-		pos = hidden
-	case r.open() && via > r.life && r.lives[via].base > 0:
-		pos = 0 // all that it asked for is gone, and nothing came: what is stored now is what it asks for
-	default:
-		return false, fmt.Errorf("not told that the stream is another one, after everything up to %d of life %d", pos, r.life)
+// from are the positions in a life from which the reading may go on there by then: its own, and where nobody knows that it is another one.
+func (r *reading) from(life int, when int64) (pos []uint64, err error) {
+	if r.lives[life].began > when {
+		return nil, fmt.Errorf("life %d had not begun", life)
 	}
+	if r.shared(r.life, life) >= int(r.pos) {
+		pos = append(pos, r.pos)
+	}
+	if hidden, ok := r.hidden(life, when); ok {
+		pos = append(pos, hidden)
+	}
+	if len(pos) == 0 && r.open() && life > r.life && r.lives[life].base > 0 {
+		pos = append(pos, 0) // all that it asked for is gone, and nothing came: what is stored now is what it asks for
+	}
+	if len(pos) == 0 {
+		err = fmt.Errorf("not told that the stream is another one, after everything up to %d of life %d", r.pos, r.life)
+	}
+	return pos, err
+}
+
+// through says whether everything between a position and a sequence may have been told, or be missing, when it was read in one life up to
+// some place, and in another one from there on; whole, that there is such a place at which the two are the same.
+func (r *reading) through(pos uint64, via, to int, seq uint64, when int64) (whole bool, err error) {
 	read := pos // in the one
 	for read+1 < seq && read < uint64(len(r.lives[via].facts)) && !r.missing(via, read+1, when) {
 		read++

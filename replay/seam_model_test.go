@@ -197,8 +197,7 @@ type reading struct {
 	pos   uint64 // everything that matches up to here has been told
 	fresh bool   // no event has come yet
 	live  bool
-	torn  bool // what was told last does not follow what came before it: a reset must come
-	given int  // events replayed
+	given int // events replayed
 
 	resets int
 }
@@ -227,9 +226,6 @@ func (m *model) check(s *segment) (resets int, err error) {
 	if len(s.items) == 0 || !s.finished {
 		return r.resets, nil
 	}
-	if r.torn {
-		return r.resets, fmt.Errorf("the end: no reset after what was torn at %d", r.pos)
-	}
 	newest := m.lives[len(m.lives)-1]
 	if err := r.step(uint64(len(newest.facts))+1, m.now(), func(l *life) bool { return l == newest }); err != nil {
 		return r.resets, fmt.Errorf("the end: %w", err)
@@ -250,8 +246,6 @@ func (r *reading) event(it item) error {
 		return fmt.Errorf("replayed after live")
 	case !it.replayed && !r.live:
 		return fmt.Errorf("live before live")
-	case !it.replayed && r.torn:
-		return fmt.Errorf("live before the reset that must follow a roll-back")
 	}
 	err := r.step(it.seq, it.when, func(l *life) bool {
 		return l.inc == it.at.inc && it.seq <= uint64(len(l.facts)) && l.facts[it.seq-1].n == it.n
@@ -373,7 +367,7 @@ func (r *reading) reset(it item, i int) error {
 	r.life = r.model.life(it.at, it.when)
 	pos := r.pos
 	r.pos = it.at.floor()
-	r.fresh, r.torn = false, false
+	r.fresh = false
 	if r.life < 0 {
 		return fmt.Errorf("a cursor of no stream")
 	}
