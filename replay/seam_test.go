@@ -316,8 +316,10 @@ func (w *world) cursorOf() {
 	}
 }
 
-// sequence is one in the newest stream, near its end more often than not.
+// sequence is one in the newest stream, near its end more often than not; at times just after a log's head, from which on nothing shows that
+// what is before was lost.
 func (w *world) sequence() uint64 {
+	back, head := uint64(w.rnd.IntN(1+w.rnd.IntN(100))), w.logs[w.rnd.IntN(bridges)].Head().seq
 	w.model.mu.Lock()
 	defer w.model.mu.Unlock()
 	last := uint64(1)
@@ -326,7 +328,9 @@ func (w *world) sequence() uint64 {
 			last = max(last, f.seq)
 		}
 	}
-	back := uint64(w.rnd.IntN(1 + w.rnd.IntN(100)))
+	if w.rnd.IntN(4) == 0 {
+		return min(last, head) + 1
+	}
 	return max(last+1, back+1) - back
 }
 
