@@ -219,6 +219,11 @@ var changes = []change{
 		r.publish(t, 3)
 	}},
 	{"restored from a backup", true, false, func(t *testing.T, r *race) { r.nats.Restore(r.backup); r.publish(t, 20) }},
+	{"rolled back without a trace", false, false, func(t *testing.T, r *race) {
+		r.rollBack()
+		r.publish(t, 9)
+		r.purge(t, jetstream.WithPurgeSequence(13)) // just after the log's head
+	}},
 	{"NATS restarted", false, false, func(t *testing.T, r *race) {
 		r.nats.Down()
 		r.nats.Up()
