@@ -3,24 +3,73 @@ package bridge
 import (
 	"crypto/tls"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// A patientListener waits where a connection cannot be accepted for now, most of all because no file descriptor is free. The HTTP server
-// takes every error but a time-out for the end of its listener, and with it of the bridge and all who are connected.
+// A patientListener accepts connections as fast as they come, whatever is done with those that are here already: the kernel's queue holds a
+// few thousand, and a client that finds it full tries again after a second, at the earliest. It waits where a connection cannot be accepted
+// for now, most of all because no file descriptor is free: the HTTP server takes every error but a time-out for the end of its listener,
+// and with it of the bridge and all who are connected.
 type patientListener struct {
 	net.Listener
 	log    *slog.Logger
+	queue  chan net.Conn // closed when no more come
+	err    error         // … because of this
 	once   sync.Once
 	closed chan struct{}
 }
 
+// acceptQueue is how many connections may wait for the HTTP server. The kernel has a queue of about as many.
+const acceptQueue = 4096
+
 func newPatientListener(ln net.Listener, log *slog.Logger) *patientListener {
-	return &patientListener{Listener: ln, log: log, closed: make(chan struct{})}
+	l := &patientListener{Listener: ln, log: log, queue: make(chan net.Conn, acceptQueue), closed: make(chan struct{})}
+	go l.run()
+	return l
+}
+
+func (l *patientListener) run() {
+	defer close(l.queue)
+	for {
+		c, err := l.accept()
+		if err != nil {
+			l.err = err
+			return
+		}
+		select {
+		case l.queue <- c:
+		case <-l.closed:
+			_ = c.Close()
+		}
+	}
+}
+
+// Accept returns the next connection, or an error that is not going to pass.
+func (l *patientListener) Accept() (net.Conn, error) {
+	runtime.Gosched() // those who are here already come first
+	if c, ok := <-l.queue; ok {
+		return lend(c), nil
+	}
+	return nil, l.err
+}
+
+// Close ends an Accept that waits, too. Whoever has not got through to it is not served any more.
+func (l *patientListener) Close() error {
+	var err error
+	l.once.Do(func() {
+		close(l.closed)
+		err = l.Listener.Close()
+		for c := range l.queue {
+			_ = c.Close()
+		}
+	})
+	return err
 }
 
 const (
@@ -28,16 +77,13 @@ const (
 	maxAcceptPause = time.Second
 )
 
-// Accept returns the next connection, or an error that is not going to pass.
-func (l *patientListener) Accept() (net.Conn, error) {
+// accept waits for a connection, and for what it takes to accept it.
+func (l *patientListener) accept() (net.Conn, error) {
 	for pause := time.Duration(0); ; {
 		c, err := l.Listener.Accept()
 		var passing interface{ Temporary() bool } // net/http decides by it, too
-		if err == nil {
-			return lend(c), nil
-		}
-		if !errors.As(err, &passing) || !passing.Temporary() {
-			return nil, err
+		if err == nil || !errors.As(err, &passing) || !passing.Temporary() {
+			return c, err
 		}
 		if pause == 0 {
 			l.log.Error("no connection can be accepted for now: raise the limit of open files (ulimit -n, LimitNOFILE), or lower --max-connections", "error", err)
@@ -49,12 +95,6 @@ func (l *patientListener) Accept() (net.Conn, error) {
 			return nil, net.ErrClosed
 		}
 	}
-}
-
-// Close ends an Accept that waits, too.
-func (l *patientListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.Listener.Close()
 }
 
 // A lent connection is with the HTTP server until it is taken back. What the HTTP server has for a connection, a buffer of 16 KiB above
@@ -85,6 +125,14 @@ func (c lentTLS) ConnectionState() tls.ConnectionState { return c.tls.Connection
 
 // NetConn is the connection underneath, as of a [tls.Conn].
 func (c *lent) NetConn() net.Conn { return c.Conn }
+
+// Read implements [net.Conn]. Of a connection that has been taken back the HTTP server has what it has read already.
+func (c *lent) Read(p []byte) (int, error) {
+	if c.taken.Load() {
+		return 0, io.EOF
+	}
+	return c.Conn.Read(p)
+}
 
 // Close implements [net.Conn].
 func (c *lent) Close() error {

@@ -74,3 +74,43 @@ func TestAcceptEndsWhileItWaits(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Connections are accepted although nobody is ready to serve them, so that the kernel's queue stays empty; whoever waits still when the
+// listener is closed is let go.
+func TestAcceptDoesNotWaitForTheServer(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newPatientListener(ln, slog.New(slog.DiscardHandler))
+	var clients []net.Conn
+	for range 3 {
+		c, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		clients = append(clients, c)
+	}
+	await(t, "all are accepted", func() bool { return len(l.queue) == len(clients) })
+	served, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer served.Close()
+	if got, want := served.RemoteAddr().String(), clients[0].LocalAddr().String(); got != want {
+		t.Errorf("%s is served first, but %s was there first", got, want)
+	}
+	l.Close()
+	for _, c := range clients[1:] {
+		if _, err := c.Read(make([]byte, 1)); err == nil {
+			t.Error("a client that nobody serves is not let go")
+		}
+	}
+	if _, err := served.Write([]byte("x")); err != nil {
+		t.Error(err)
+	}
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Accept after Close: %v", err)
+	}
+}

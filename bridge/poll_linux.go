@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"os"
+	"runtime"
 	"syscall"
 )
 
@@ -42,7 +43,7 @@ func (s pollSet) add(fd uintptr, name uint64) (err error) {
 
 // wait calls ready with the names of those on which something has come, until close is called.
 func (s pollSet) wait(ready func(names []uint64)) {
-	var events [128]syscall.EpollEvent
+	var events [mostIdle]syscall.EpollEvent
 	var names [len(events)]uint64
 	_ = s.raw.Read(func(set uintptr) bool {
 		for {
@@ -57,6 +58,7 @@ func (s pollSet) wait(ready func(names []uint64)) {
 				names[i] = uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32
 			}
 			ready(names[:n])
+			runtime.Gosched() // those that have been woken come first
 		}
 	})
 }
