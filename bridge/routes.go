@@ -145,7 +145,7 @@ func (s *Server) onError(c *fiber.Ctx, err error) error {
 	}
 	s.metrics.refused(e.Code)
 	secure(c) // what the HTTP server refuses by itself has not come by the guard
-	s.log.Debug("refused", "code", e.Code, "status", status, "method", short(c.Method()), "path", short(c.Path()), "remote", s.visitor(c).remote)
+	s.log.Debug("refused", "code", e.Code, "status", status, "method", short(c.Method()), "path", short(c.Path()), "remote", s.visitor(c).remote.String())
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
 	return c.Status(status).Send(protocol.AppendErrorBody(nil, e))
 }
@@ -252,8 +252,6 @@ func socket(hijacked net.Conn) net.Conn {
 // handover is what to read from: the socket and, before it, what the HTTP server had read from it beyond the request. Its buffer for that
 // is much larger than what an idle connection may hold.
 func handover(hijacked, nc net.Conn) ws.Conn {
-	_ = nc.SetReadDeadline(time.Unix(1, 0)) // nothing but what has been read already
-	defer func() { _ = nc.SetReadDeadline(time.Time{}) }()
 	early := make([]byte, 1) // most clients send nothing before they have the answer
 	if n, _ := hijacked.Read(early); n == 0 {
 		return nc
@@ -285,7 +283,7 @@ func (s *Server) newSession(nc net.Conn, reads ws.Conn, who visitor) *session {
 		conn: s.newConn(newSessionID(), nc, wsFraming{}, who), subs: make(map[string]*entry), reads: reads,
 	}
 	if s.poller != nil && ses.raw != nil && ses.sealed == nil {
-		ses.reads = &polled{reads, ses.raw}
+		ses.reads = &polled{Conn: reads, raw: ses.raw}
 	}
 	ses.publishes.changed.L = &ses.publishes.mu
 	ses.lastRead.Store(ses.opened.UnixNano())
