@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"net"
@@ -10,7 +11,8 @@ import (
 
 // listen opens an address, or says which one is taken and what to do. flag is where the address comes from, and why who may have it.
 func listen(flag, why, addr string) (net.Listener, error) {
-	ln, err := net.Listen("tcp", addr)
+	// Connections that say nothing are found by the bridge's own heartbeats and time-outs.
+	ln, err := (&net.ListenConfig{KeepAlive: -1}).Listen(context.Background(), "tcp", addr)
 	if err == nil {
 		return ln, nil
 	}
