@@ -155,7 +155,7 @@ func (s *Server) connState(nc net.Conn, state fasthttp.ConnState) {
 	switch state {
 	case fasthttp.StateNew:
 		if why := s.accept(nc); why != "" {
-			s.refuse(why, nc.RemoteAddr().String())
+			s.refuse(why, nc.RemoteAddr())
 			_ = nc.Close()
 		}
 	case fasthttp.StateClosed, fasthttp.StateHijacked:

@@ -189,7 +189,7 @@ func (s *Server) authorize(c *fiber.Ctx) (*access, *protocol.Error) {
 		if err == nil {
 			return a, nil
 		}
-		s.log.Log(context.Background(), s.complaints.level(badToken, slog.LevelInfo), "token refused", "remote", s.visitor(c).remote, "path", c.Path(), "error", err)
+		s.log.Log(context.Background(), s.complaints.level(badToken, slog.LevelInfo), "token refused", "remote", s.visitor(c).remote.String(), "path", c.Path(), "error", err)
 	}
 	c.Set(fiber.HeaderWWWAuthenticate, "Bearer")
 	return nil, unauthorized(token != "")

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -27,9 +28,9 @@ type conn struct {
 	framing framing
 	out     outbox
 	opened  time.Time
-	remote  string     // where the client is, for the log
-	from    netip.Addr // the client's household, by which connections are counted
-	owner   string     // the user as whose it is counted, "" = nobody's; guarded by the server's lock
+	remote  fmt.Stringer // where the client is, for the log
+	from    netip.Addr   // the client's household, by which connections are counted
+	owner   string       // the user as whose it is counted, "" = nobody's; guarded by the server's lock
 
 	closeOnce  sync.Once
 	peerClosed atomic.Bool // the peer has sent its close frame
@@ -116,7 +117,9 @@ func (c *conn) note(level slog.Level, msg string, args ...any) {
 
 func (c *conn) debug(msg string, args ...any) { c.note(slog.LevelDebug, msg, args...) }
 
-func (c *conn) log() *slog.Logger { return c.srv.log.With("session", c.id, "remote", c.remote) }
+func (c *conn) log() *slog.Logger {
+	return c.srv.log.With("session", c.id, "remote", fmt.Sprint(c.remote))
+}
 
 // cut closes the connection at once. It may be called by anyone, any number of times; the reader notices and ends it.
 func (c *conn) cut() {

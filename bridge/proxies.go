@@ -118,8 +118,8 @@ func household(a netip.Addr) netip.Addr {
 
 // A visitor is where a request came from.
 type visitor struct {
-	remote string     // for the log
-	from   netip.Addr // its household; the zero Addr = not known
+	remote fmt.Stringer // for the log, and written only there
+	from   netip.Addr   // its household; the zero Addr = not known
 }
 
 // visitor finds where a request came from. Behind a trusted proxy that is the address which the proxy names, without a port.
@@ -128,8 +128,8 @@ func (s *Server) visitor(c *fiber.Ctx) visitor {
 	at := peerAddr(peer)
 	if s.proxies.trusts(at) {
 		if real := s.proxies.client(at, c.Context().Request.Header.PeekAll(fiber.HeaderXForwardedFor)); real != at {
-			return visitor{real.String(), household(real)}
+			return visitor{real, household(real)}
 		}
 	}
-	return visitor{peer.String(), household(at)}
+	return visitor{peer, household(at)}
 }

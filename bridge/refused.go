@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -69,12 +70,12 @@ func (c complaints) level(why reason, rarely slog.Level) slog.Level {
 }
 
 // refuse counts what was refused by a limit, and tells the log now and then.
-func (s *Server) refuse(why reason, remote string) {
+func (s *Server) refuse(why reason, remote fmt.Stringer) {
 	s.metrics.refusals.WithLabelValues(string(why)).Inc()
 	if !s.complaints.due(why, time.Now()) {
 		return
 	}
-	args := []any{"reason", string(why), "remote", remote}
+	args := []any{"reason", string(why), "remote", fmt.Sprint(remote)}
 	if why == overAddress {
 		args = append(args, "hint", "if this is a reverse proxy, name it with --trusted-proxies; if many users share it, raise --max-connections-per-address")
 	}
@@ -83,5 +84,5 @@ func (s *Server) refuse(why reason, remote string) {
 
 // notePage tells the operator of a foreign page: now and then as a warning, and always at debug level.
 func (s *Server) notePage(c *fiber.Ctx, why reason, text, name, value string) {
-	s.log.Log(context.Background(), s.complaints.level(why, slog.LevelWarn), text, name, short(value), "path", short(c.Path()), "remote", s.visitor(c).remote)
+	s.log.Log(context.Background(), s.complaints.level(why, slog.LevelWarn), text, name, short(value), "path", short(c.Path()), "remote", s.visitor(c).remote.String())
 }
