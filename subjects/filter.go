@@ -33,6 +33,10 @@ func (f Filter) Compile() (*Set, error) {
 	}
 	s := &Set{filter: f.normal(), resource: resource, types: types, ids: ids}
 	s.patterns, s.exact = patterns(resource, types.patterns(), ids.patterns())
+	s.prefix = prefix
+	if resource != Wildcard {
+		s.prefix = s.patterns[0][:len(prefix)+len(resource)+1] // in the memory that is there
+	}
 	return s, nil
 }
 

@@ -104,22 +104,30 @@ func join(resource, kind, id string) string {
 // split returns the tokens after Root, or false if there are not exactly three
 // of them or one is empty. It allocates nothing.
 func split(subject string) (resource, kind, id string, ok bool) {
-	rest, ok := strings.CutPrefix(subject, Root+".")
+	rest, ok := strings.CutPrefix(subject, prefix)
 	if !ok {
 		return "", "", "", false
 	}
-	first := strings.IndexByte(rest, '.')
-	if first <= 0 {
+	if resource, rest, ok = first(rest); !ok {
 		return "", "", "", false
 	}
-	resource, rest = rest[:first], rest[first+1:]
-	second := strings.IndexByte(rest, '.')
-	if second <= 0 {
-		return "", "", "", false
+	kind, id, ok = last(rest)
+	return resource, kind, id, ok
+}
+
+const prefix = Root + "."
+
+// first cuts off the first token, which must not be empty.
+func first(tokens string) (token, rest string, ok bool) {
+	end := strings.IndexByte(tokens, '.')
+	if end <= 0 {
+		return "", "", false
 	}
-	kind, id = rest[:second], rest[second+1:]
-	if id == "" || strings.IndexByte(id, '.') >= 0 {
-		return "", "", "", false
-	}
-	return resource, kind, id, true
+	return tokens[:end], tokens[end+1:], true
+}
+
+// last returns the last two tokens, which must not be empty.
+func last(tokens string) (kind, id string, ok bool) {
+	kind, id, ok = first(tokens)
+	return kind, id, ok && id != "" && strings.IndexByte(id, '.') < 0
 }

@@ -1,12 +1,16 @@
 package subjects
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Set is a set of subjects, made by [Filter.Compile]. It never changes and may
 // be used concurrently. The zero Set is empty.
 type Set struct {
 	filter   Filter
 	resource string // a token, or Wildcard
+	prefix   string // what every subject in the set begins with
 	types    tokens
 	ids      tokens
 	patterns []string
@@ -18,11 +22,15 @@ type Set struct {
 // tokens are taken as they are, as NATS does, and only [Parse] tells whether
 // they are well written.
 func (s *Set) Match(subject string) bool {
-	resource, kind, id, ok := split(subject)
-	return ok &&
-		(s.resource == resource || s.resource == Wildcard) &&
-		s.types.match(kind) &&
-		s.ids.match(id)
+	rest, ok := strings.CutPrefix(subject, s.prefix)
+	if ok && s.resource == Wildcard {
+		_, rest, ok = first(rest)
+	}
+	if !ok {
+		return false
+	}
+	kind, id, ok := last(rest)
+	return ok && s.types.match(kind) && s.ids.match(id)
 }
 
 // Patterns returns NATS subjects that together cover the set, in a slice of the
