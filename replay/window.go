@@ -11,7 +11,7 @@ type position struct {
 // The window holds the newest events, in stream order, up to a number of bytes. Everything that is stored in (low, head] is in it. It has
 // no lock of its own: the log's lock guards it.
 type window struct {
-	ring  []*Event // ring[(first+i)%len(ring)] is the i-th oldest
+	ring  []*Event // its length is a power of two; at(i) is the i-th oldest
 	first int
 	count int
 	bytes int
@@ -22,14 +22,16 @@ type window struct {
 
 func newWindow(maxBytes int) *window { return &window{ring: make([]*Event, 64), max: maxBytes} }
 
-func (w *window) at(i int) *Event { return w.ring[(w.first+i)%len(w.ring)] }
+func (w *window) at(i int) *Event { return w.ring[w.place(i)] }
+
+func (w *window) place(i int) int { return (w.first + i) & (len(w.ring) - 1) }
 
 // push appends the newest event and evicts the oldest ones that no longer fit.
 func (w *window) push(e *Event) {
 	if w.count == len(w.ring) {
 		w.grow()
 	}
-	w.ring[(w.first+w.count)%len(w.ring)] = e
+	w.ring[w.place(w.count)] = e
 	w.count++
 	w.bytes += e.size()
 	w.head = position{e.Seq, e.Stored}
@@ -49,7 +51,7 @@ func (w *window) grow() {
 func (w *window) dropOldest() {
 	e := w.ring[w.first]
 	w.ring[w.first] = nil
-	w.first = (w.first + 1) % len(w.ring)
+	w.first = w.place(1)
 	w.count--
 	w.bytes -= e.size()
 	w.low = position{e.Seq, e.Stored}
