@@ -3,10 +3,11 @@ package replay
 import (
 	"context"
 	"sync"
+	"time"
 )
 
-// watch asks the stream's leader for its state. Questions that come while one is under way share the next one, so that a thousand
-// clients that resume at once cost two requests.
+// watch asks the stream's leader for its state. Questions that come while one is under way share the next one, so that a
+// thousand clients that resume at once cost a few requests.
 type watch struct {
 	log *Log
 
@@ -15,11 +16,18 @@ type watch struct {
 	next    *look
 }
 
+// Where an answer was shared by a crowd there is a pause before the next question, for more of them to come.
+const (
+	aCrowdAsks = 8
+	crowdPause = 2 * time.Millisecond
+)
+
 // A look is one answer.
 type look struct {
-	done chan struct{}
-	st   state
-	err  error
+	askers int // guarded by the watch's lock
+	done   chan struct{}
+	st     state
+	err    error
 }
 
 // fresh returns a state that was asked for after the call began, and has already been taken into account by the log.
@@ -33,6 +41,7 @@ func (w *watch) ask() *look {
 		w.next = &look{done: make(chan struct{})}
 	}
 	asked := w.next
+	asked.askers++
 	if w.current == nil {
 		w.start()
 	}
@@ -53,6 +62,7 @@ func (l *look) wait(ctx context.Context) (state, error) {
 func (w *watch) start() {
 	w.current, w.next = w.next, nil
 	asked := w.current
+	crowd := asked.askers >= aCrowdAsks
 	spawned := w.log.spawn(func() {
 		asked.st, asked.err = w.log.stream.state(w.log.ctx, false)
 		if asked.err == nil && w.log.unclear(asked.st) {
@@ -62,6 +72,9 @@ func (w *watch) start() {
 			w.log.observed(asked.st)
 		}
 		close(asked.done)
+		if crowd {
+			time.Sleep(crowdPause)
+		}
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.current = nil
