@@ -177,18 +177,13 @@ func (p *poller) work(s *session) {
 // A polled connection can be asked whether something has come.
 type polled struct {
 	ws.Conn
-	raw   syscall.RawConn
-	empty bool // the last read got less than it asked for: there is nothing more, or epoll tells
+	raw syscall.RawConn
 }
 
 // TryRead implements [ws.Trier].
 func (c *polled) TryRead(p []byte) (n int, err error) {
 	if e, ok := c.Conn.(*earlyConn); ok && len(e.early) > 0 {
 		return e.Read(p)
-	}
-	if c.empty {
-		c.empty = false
-		return 0, ws.ErrIdle
 	}
 	var tried error
 	err = c.raw.Read(func(fd uintptr) bool {
@@ -205,7 +200,6 @@ func (c *polled) TryRead(p []byte) (n int, err error) {
 	case n == 0:
 		return 0, io.EOF
 	default:
-		c.empty = n < len(p)
 		return n, nil
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"runtime"
 	"strings"
 	"sync"
@@ -119,4 +120,24 @@ func TestSessionThatCannotBePolled(t *testing.T) {
 	}
 	_ = b.ws.Close()
 	await(t, "it has gone", func() bool { return r.connections() == 0 })
+}
+
+// Who sends something and goes away with it is both heard and missed: epoll tells of the two at once, and only once.
+func TestGoneWithItsLastWord(t *testing.T) {
+	const clients = 200
+	r := start(t, nil)
+	wires := make([]*wire, clients)
+	for i := range wires {
+		wires[i] = r.wire(hello()+masked(ws.Text, `{"op":"connect"}`), 0)
+	}
+	await(t, "all are connected", func() bool { return r.connections() == clients })
+	for _, w := range wires {
+		if _, err := fmt.Fprint(w, masked(ws.Text, `{"op":"ping"}`)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	await(t, "all have gone", func() bool { return r.connections() == 0 })
 }
