@@ -4,7 +4,7 @@ import type { Client, LiveEvent, Reset, Start } from "./types.js";
 
 const HOLE = 2_000; // ms: a hook also gets what happened this long before it came, lest it fall between its first read and its subscription
 const PATIENCE = 5_000; // ms to wait for a read under way before it is started over
-const STORM = 20; // events in a window, beyond which it is made three times as long
+const STORM = 20; // events in a window, or at once, beyond which the window is made three times as long
 const RECHECK = 20; // ms between two looks at what is waited for
 
 /** What is used of TanStack Query's QueryClient. */
@@ -25,7 +25,7 @@ export interface LiveProviderOptions {
   readonly queryClient?: QueryClientLike | undefined;
   /**
    * The first event goes to the hooks at once, those of the next so many ms as one (three times as many where more than 20
-   * come). Default 100; 0: each by itself.
+   * come, or came at once). Default 100; 0: each by itself.
    */
   readonly window?: number | undefined;
   /** Whether hooks also get the events that this page caused. Default false: Refine has read again already. */
@@ -145,9 +145,11 @@ export function liveProvider(client: Client, options: LiveProviderOptions = {}):
     queryClient!.invalidateQueries({ queryKey: query.queryKey, exact: true, type: "active" });
   };
 
-  const deliver = (resource: string, now?: boolean) => {
-    // A storm: let more of it come.
-    if (!now && some((h) => h.resource == resource && h.messages[STORM])) return setTimeout(deliver, 2 * ms, resource, true);
+  const deliver = (resource: string, waited?: number) => {
+    // A storm: let more of it come, after a window that was short, or after what was told at once.
+    const storm = some((h) => h.resource == resource && h.messages[STORM]);
+    if (ms && storm && waited == ms) return setTimeout(deliver, 2 * ms, resource, 3 * ms);
+    const next = storm && !waited ? 3 * ms : ms;
     let ids: string[];
     const original = queryClient?.invalidateQueries;
     // Each hook has Refine read the whole resource again, and @refinedev/core 5.0.12 starts all reads over for each: note them instead.
@@ -173,7 +175,7 @@ export function liveProvider(client: Client, options: LiveProviderOptions = {}):
     } finally {
       if (queryClient) queryClient.invalidateQueries = original!;
     }
-    if (busy.has(resource)) setTimeout(deliver, ms, resource);
+    if (busy.has(resource)) setTimeout(deliver, next, resource, next);
   };
 
   return {
@@ -190,7 +192,7 @@ export function liveProvider(client: Client, options: LiveProviderOptions = {}):
           hook.messages.push(m);
           if (busy.has(resource)) return;
           busy.add(resource);
-          queueMicrotask(() => deliver(resource, true)); // after all hooks have got it
+          queueMicrotask(() => deliver(resource)); // after all hooks have got it
         });
         if (subscriptionType) hooks.add(hook);
         return {

@@ -327,6 +327,25 @@ describe("many events", () => {
     assert.equal(told.length, 3);
   });
 
+  test("after many at once are waited for a little longer", async () => {
+    const { told, ids } = use();
+    const pour = (n: number) => newest().say(...Array.from({ length: n }, () => event({ id: "1" })));
+    await connect();
+    pour(21);
+    await pass(0);
+    assert.equal(told.length, 1);
+    for (const ms of [200, 99]) {
+      pour(100);
+      await pass(ms);
+      assert.equal(told.length, 1);
+    }
+    await pass(1);
+    assert.deepEqual([ids(), told[1]!.meta!.events.length], [["1", "1"], 200]);
+    pour(1);
+    await pass(100);
+    assert.equal(told.length, 3);
+  });
+
   test("with window 0 come each by itself", async () => {
     provide({ window: 0 });
     const { ids } = use();
@@ -334,6 +353,9 @@ describe("many events", () => {
     await say({ id: "1" }, { id: "1" }, { id: "2" });
     await say({ id: "3" });
     assert.deepEqual(ids(), ["1", "1", "2", "3"]);
+    for (let n = 0; n < 2; n++) newest().say(...Array.from({ length: 30 }, () => event({ id: "4" })));
+    await pass(1);
+    assert.equal(ids().length, 64);
   });
 
   test("one that does not concern a hook opens no window", async () => {
