@@ -118,15 +118,15 @@ func TestStrangersPagesCannotChangeAnything(t *testing.T) {
 }
 
 func TestSimulation(t *testing.T) {
-	s := newShop(t, filepath.Join(t.TempDir(), "shop.db")).forget()
+	s := newShop(t, filepath.Join(t.TempDir(), "shop.db"))
+	s.do("PATCH", "/api/settings/simulation", `{"on": true}`, 200)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { s.simulate(ctx, quiet) })
 	defer wg.Wait()
 	defer cancel()
-	if now := s.do("GET", "/api/settings/simulation", "", 200); now["on"] != false {
-		t.Errorf("on from the start: %v", now)
-	}
+	eventually(t, "it is off from the start", func() bool { return s.do("GET", "/api/settings/simulation", "", 200)["on"] == false })
+	s.forget()
 	s.do("PATCH", "/api/settings/simulation", `{"on": true, "per_minute": 120}`, 200)
 	eventually(t, "a few events", func() bool { return s.waiting() > 3 })
 	s.do("PATCH", "/api/settings/simulation", `{"on": false}`, 200)
