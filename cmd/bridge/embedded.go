@@ -202,14 +202,10 @@ func (e *embedded) health() error {
 	return nil
 }
 
-// connect connects the bridge to the server: by TCP, whose buffers let the server go on while the bridge looks at what it has been sent,
-// which makes replays half as fast again as within the process. Where the server does not listen, or asks for TLS, it is within the process.
+// connect connects the bridge to the server, within the process.
 func (e *embedded) connect(opts []nats.Option) (*nats.Conn, error) {
-	url := e.url()
-	if url == "" || e.opts.TLSConfig != nil {
-		url, opts = "", append(opts, nats.InProcessServer(e.server))
-	}
-	nc, err := nats.Connect(url, append(opts, e.self...)...)
+	opts = append(opts, nats.InProcessServer(e.server))
+	nc, err := nats.Connect("", append(opts, e.self...)...)
 	if err != nil {
 		return nil, connectError("inside the bridge", "the log at --log-level debug says more", err)
 	}
