@@ -37,8 +37,18 @@ export async function oneEvent(bed, settings) {
   return { reads: bed.api.reads.length, right: end - start };
 }
 
-/** 1,000 events in one burst, each a change of record 1, on a page with three hooks: reads, when the page had got the last event, and when the last hook was right. */
+/**
+ * 1,000 events in one burst, each a change of record 1, on a page with three hooks: reads, when the page had got the last event, and when the last hook was right.
+ * NATS may hand over the first few some 200 ms before the rest, which it is storing: those are two bursts, and it is done again.
+ */
 export async function burst(bed, settings) {
+  let result;
+  for (let tries = 5; tries-- && !result?.whole; ) result = await once(bed, settings);
+  const { whole, ...rest } = result;
+  return rest;
+}
+
+async function once(bed, settings) {
   const page = await opened(bed, three, settings);
   await page.page.evaluate(() => {
     window.arrivals = [];
@@ -52,10 +62,12 @@ export async function burst(bed, settings) {
   await bed.nats.nc.flush();
   const end = await allShow(page, three, "v999;");
   await page.page.waitForFunction(() => window.arrivals.length == 1000);
-  const arrived = await page.page.evaluate(() => window.arrivals.at(-1));
+  const arrivals = await page.page.evaluate(() => window.arrivals);
+  const arrived = arrivals.at(-1);
+  const whole = arrivals[25] - arrivals[0] < 50 && arrived - arrivals[0] < 280; // more than 20 at once, the rest within a window of 300 ms
   await bed.api.quiet(500);
   await page.close();
-  return { reads: bed.api.reads.length, arrived: arrived - start, right: end - start };
+  return { reads: bed.api.reads.length, arrived: arrived - start, right: end - start, whole };
 }
 
 /** 50 events a second for 4 s, and an API that takes 80 ms: reads, how many changes the page was behind at the last, and when it was right after that. */
