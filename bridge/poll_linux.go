@@ -43,7 +43,7 @@ func (s pollSet) add(fd uintptr, name uint64) (err error) {
 
 // wait calls ready with the names of those on which something has come, until close is called.
 func (s pollSet) wait(ready func(names []uint64)) {
-	var events [mostIdle]syscall.EpollEvent
+	var events [mostIdle]syscall.EpollEvent // no more than there are workers kept for them
 	var names [len(events)]uint64
 	_ = s.raw.Read(func(set uintptr) bool {
 		for {

@@ -141,18 +141,7 @@ func deleteConsumers(t testing.TB, l *Log) {
 func TestExpiryThatTheTailMissed(t *testing.T) {
 	s, nc := env(t)
 	other := openLog(t, s.Connect(), Config{})
-	held, release := make(chan struct{}), make(chan struct{})
-	l, err := Open(t.Context(), nc, Config{Encode: func(dst []byte, m *Message) []byte {
-		if m.Name.ID == "4" {
-			close(held)
-			<-release
-		}
-		return text(dst, m)
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(l.Close)
+	l, held, release := openHeld(t, nc, Config{}, "4")
 	live := subscribe(t, l, everything, Start{})
 	publisher := s.Connect()
 	publishIDs(t, publisher, 1, 4)
@@ -165,7 +154,7 @@ func TestExpiryThatTheTailMissed(t *testing.T) {
 	}
 	ahead := subscribe(t, l, everything, Start{Kind: After, After: c7})
 	waits(t, l)
-	close(release)
+	release()
 	if got := ahead.until(t, "^"); got != "+ 8 9 ^" {
 		t.Errorf("ahead of the tail: %q", got)
 	}

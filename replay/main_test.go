@@ -23,13 +23,49 @@ func text(dst []byte, m *Message) []byte { return fmt.Appendf(dst, "%s=%s", m.Na
 
 func openLog(t testing.TB, nc *nats.Conn, cfg Config) *Log {
 	t.Helper()
-	cfg.Encode = text
+	if cfg.Encode == nil {
+		cfg.Encode = text
+	}
 	l, err := Open(t.Context(), nc, cfg)
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
 	t.Cleanup(l.Close)
 	return l
+}
+
+// openHeld opens a log whose tail stands still while it encodes the event about an id. held is closed when it does; it goes on after release,
+// which may be called again, and when the test ends.
+func openHeld(t testing.TB, nc *nats.Conn, cfg Config, id string) (l *Log, held <-chan struct{}, release func()) {
+	t.Helper()
+	stand, held, release := standstill()
+	cfg.Encode = func(dst []byte, m *Message) []byte {
+		if m.Name.ID == id {
+			stand()
+		}
+		return text(dst, m)
+	}
+	l = openLog(t, nc, cfg)
+	t.Cleanup(release) // before the log is closed
+	return l, held, release
+}
+
+// holdAt is the same for a log that is open, and its head.
+func holdAt(t testing.TB, l *Log, head uint64) (held <-chan struct{}, release func()) {
+	stand, held, release := standstill()
+	l.Pace(func() {
+		if l.Head().seq == head {
+			stand()
+		}
+	})
+	t.Cleanup(release)
+	return held, release
+}
+
+// standstill is for one that calls stand, once.
+func standstill() (stand func(), held <-chan struct{}, release func()) {
+	there, free := make(chan struct{}), make(chan struct{})
+	return func() { close(there); <-free }, there, sync.OnceFunc(func() { close(free) })
 }
 
 func set(t testing.TB, f subjects.Filter) *subjects.Set {

@@ -24,15 +24,8 @@ import (
 func rollbacks(t *testing.T, s *natstest.Server) map[string]func() (back func()) {
 	return map[string]func() func(){
 		"files": func() func() {
-			dir := t.TempDir()
-			s.Down()
-			s.CopyFiles(dir)
-			s.Up()
-			return func() {
-				s.Down()
-				s.ReplaceFiles(dir)
-				s.Up()
-			}
+			saved := s.Saved()
+			return func() { s.RollBack(saved) }
 		},
 		"backup": func() func() {
 			b := s.Backup("LIVE")
@@ -141,11 +134,11 @@ type change struct {
 
 // A race is one stream, and a log that looks something up in it while it changes.
 type race struct {
-	nats *natstest.Server
-	js   jetstream.JetStream // on a connection of its own
-	nc   *nats.Conn
-	dir  string // the server's files with the first 4 events
-	next int
+	nats  *natstest.Server
+	js    jetstream.JetStream // on a connection of its own
+	nc    *nats.Conn
+	saved string // the server's files with the first 4 events
+	next  int
 
 	backup natstest.Backup // the same as a backup
 }
@@ -182,9 +175,7 @@ func (r *race) follow(t *testing.T, l *Log) {
 
 // rollBack puts the stream back to its first 4 events.
 func (r *race) rollBack() {
-	r.nats.Down()
-	r.nats.ReplaceFiles(r.dir)
-	r.nats.Up()
+	r.nats.RollBack(r.saved)
 	r.nc = r.nats.Connect()
 	r.js, _ = jetstream.New(r.nc)
 }
@@ -283,10 +274,7 @@ func raceOnce(t *testing.T, ch change, start func(Cursor) Start, least int, word
 	l := openLog(t, s.Connect(nats.SetCustomDialer(wire)), Config{WindowBytes: 1})
 	r := &race{nats: s, nc: s.Connect(), next: 1}
 	r.publish(t, 4)
-	r.backup, r.dir = s.Backup("LIVE"), t.TempDir()
-	s.Down()
-	s.CopyFiles(r.dir)
-	s.Up()
+	r.backup, r.saved = s.Backup("LIVE"), s.Saved()
 	r.nc = s.Connect()
 	r.js, _ = jetstream.New(r.nc)
 	r.publish(t, 8)
@@ -422,35 +410,19 @@ func TestStreamLosesACursorWhileTheTailIsBehind(t *testing.T) {
 func loseACursorAhead(t *testing.T, stored int) {
 	s, nc := env(t)
 	other := openLog(t, s.Connect(), Config{})
-	held, release := make(chan struct{}), make(chan struct{})
-	l, err := Open(t.Context(), nc, Config{WindowBytes: 1, Encode: func(dst []byte, m *Message) []byte {
-		if m.Name.ID == "4" {
-			close(held)
-			<-release
-		}
-		return text(dst, m)
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(l.Close)
+	l, held, release := openHeld(t, nc, Config{WindowBytes: 1}, "4")
 	publishIDs(t, s.Connect(), 1, 4)
 	<-held
 	cursorOf(t, other, 4)
 	deleteConsumers(t, other) // so that the tail is brought nothing more
-	s.Down()
-	dir := t.TempDir()
-	s.CopyFiles(dir)
-	s.Up()
+	saved := s.Saved()
 	publishIDs(t, s.Connect(), 5, 9)
 	c7 := cursorOf(t, other, 7)
 	ahead := subscribe(t, l, everything, Start{Kind: After, After: c7})
 	waits(t, l)
-	s.Down()
-	s.ReplaceFiles(dir)
-	s.Up()
+	s.RollBack(saved)
 	publishIDs(t, s.Connect(), 15, 14+stored)
-	close(release)
+	release()
 	if got := ahead.until(t, "!stream"); got != "- !stream" {
 		t.Errorf("got %q", got)
 	}
@@ -462,25 +434,14 @@ func loseACursorAhead(t *testing.T, stored int) {
 func TestStretchWithoutMatchesIsRolledBack(t *testing.T) {
 	s, nc := env(t)
 	l := openLog(t, nc, Config{WindowBytes: 1}) // it holds the newest event alone
-	held, free := make(chan struct{}), make(chan struct{})
-	release := sync.OnceFunc(func() { close(free) })
-	defer release()
-	l.Pace(func() { // the tail stands still at 8
-		if l.Head().seq == 8 {
-			close(held)
-			<-free
-		}
-	})
+	held, release := holdAt(t, l, 8)
 	store := func(resource string, ids ...int) {
 		for _, id := range ids {
 			publish(t, s.Connect(), fmt.Sprintf("live.%s.updated.%d", resource, id), "x")
 		}
 	}
 	store("orders", 1)
-	dir := t.TempDir()
-	s.Down()
-	s.CopyFiles(dir)
-	s.Up()
+	saved := s.Saved()
 	store("products", 2, 3, 4, 5, 6)
 	cursorOf(t, l, 6)
 	r := record()
@@ -494,9 +455,7 @@ func TestStretchWithoutMatchesIsRolledBack(t *testing.T) {
 	r.until(t, "+ 1") // and no more of them up to 6, the head
 	store("products", 7, 8)
 	<-held
-	s.Down()
-	s.ReplaceFiles(dir)
-	s.Up()
+	s.RollBack(saved)
 	store("orders", 12, 13, 14, 15, 16, 17, 18, 19, 20)
 	close(r.room)
 	r.until(t, " 18") // up to 8, the head

@@ -2,12 +2,9 @@ package replay
 
 import (
 	"fmt"
-	"sync"
 	"testing"
 
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/livebridge/livebridge/internal/natstest"
 )
 
 // A stream is rolled back, and its tail does not know of it yet, when a subscription begins: it is given what is in memory, or, where it
@@ -28,22 +25,11 @@ func TestRollBackWithoutATrace(t *testing.T) {
 		t.Run(fmt.Sprint(c.memory, c.purged), func(t *testing.T) {
 			s, nc := env(t)
 			l := openLog(t, nc, Config{WindowBytes: c.memory})
-			held, free := make(chan struct{}), make(chan struct{})
-			release := sync.OnceFunc(func() { close(free) })
-			defer release()
 			live := subscribe(t, l, everything, Start{})
 			publishIDs(t, nc, 1, 4)
 			live.until(t, "4.")
-			r := &race{nats: s, dir: t.TempDir()}
-			s.Down()
-			s.CopyFiles(r.dir)
-			s.Up()
-			l.Pace(func() {
-				if l.Head().seq == 8 {
-					close(held)
-					<-free
-				}
-			})
+			r := &race{nats: s, saved: s.Saved()}
+			held, release := holdAt(t, l, 8)
 			publishIDs(t, s.Connect(), 5, 8)
 			<-held
 			r.rollBack()
@@ -68,26 +54,10 @@ func TestRollBackWithoutATrace(t *testing.T) {
 
 // What the tail had been brought before a roll-back still comes live before the reset, in its order, also to who came in between.
 func TestBroughtBeforeARollBack(t *testing.T) {
-	s := natstest.Start(t)
-	held, free := make(chan struct{}), make(chan struct{})
-	release := sync.OnceFunc(func() { close(free) })
-	l, err := Open(t.Context(), s.Connect(), Config{Encode: func(dst []byte, m *Message) []byte {
-		if m.Name.ID == "5" {
-			close(held)
-			<-free
-		}
-		return text(dst, m)
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(l.Close)
-	t.Cleanup(release) // before that
+	s, nc := env(t)
+	l, held, release := openHeld(t, nc, Config{}, "5")
 	publishIDs(t, s.Connect(), 1, 3)
-	r := &race{nats: s, dir: t.TempDir()}
-	s.Down()
-	s.CopyFiles(r.dir)
-	s.Up()
+	r := &race{nats: s, saved: s.Saved()}
 	publishIDs(t, s.Connect(), 4, 4)
 	cursorOf(t, l, 4)
 	publishIDs(t, s.Connect(), 5, 5)

@@ -281,6 +281,8 @@ describe("an event", () => {
 });
 
 describe("many events", () => {
+  const pour = (n: number, id = "1") => newest().say(...Array.from({ length: n }, () => event({ id })));
+
   test("the first of a window comes at once, the others as one at its end", async () => {
     const { told, ids } = use();
     await connect();
@@ -312,7 +314,6 @@ describe("many events", () => {
 
   test("in a storm are waited for a little longer", async () => {
     const { told, ids } = use();
-    const pour = (n: number) => newest().say(...Array.from({ length: n }, () => event({ id: "1" })));
     await connect();
     await say({ id: "0" });
     for (const ms of [100, 100, 99]) {
@@ -329,7 +330,6 @@ describe("many events", () => {
 
   test("after many at once are waited for a little longer", async () => {
     const { told, ids } = use();
-    const pour = (n: number) => newest().say(...Array.from({ length: n }, () => event({ id: "1" })));
     await connect();
     pour(21);
     await pass(0);
@@ -353,7 +353,7 @@ describe("many events", () => {
     await say({ id: "1" }, { id: "1" }, { id: "2" });
     await say({ id: "3" });
     assert.deepEqual(ids(), ["1", "1", "2", "3"]);
-    for (let n = 0; n < 2; n++) newest().say(...Array.from({ length: 30 }, () => event({ id: "4" })));
+    for (let n = 0; n < 2; n++) pour(30, "4");
     await pass(1);
     assert.equal(ids().length, 64);
   });

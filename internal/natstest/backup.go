@@ -73,6 +73,24 @@ func (s *Server) Restore(b Backup) server.StreamStore {
 	}
 }
 
+// Saved stops the server, copies its files to a folder, and starts it again.
+func (s *Server) Saved() (dir string) {
+	s.tb.Helper()
+	dir = s.tb.TempDir()
+	s.Down()
+	s.CopyFiles(dir)
+	s.Up()
+	return dir
+}
+
+// RollBack stops the server, puts files that were saved in the place of its own, and starts it again.
+func (s *Server) RollBack(saved string) {
+	s.tb.Helper()
+	s.Down()
+	s.ReplaceFiles(saved)
+	s.Up()
+}
+
 // CopyFiles copies the files of a stopped server to a folder.
 func (s *Server) CopyFiles(to string) {
 	s.tb.Helper()
