@@ -24,6 +24,10 @@ type Config struct {
 	Readers     int // replays that read from JetStream at one time, the others wait; 0 = 8
 	Logger      *slog.Logger
 
+	// ReplayConn is a connection to the same NATS for what replays read from JetStream, so that it does not hold up the tail. It is used as
+	// Open's own is. nil = that one.
+	ReplayConn *nats.Conn
+
 	// Encode appends to dst what is handed to subscriptions of a message. It is called from several goroutines and must keep neither.
 	Encode func(dst []byte, m *Message) []byte
 }
@@ -48,6 +52,7 @@ func (c Config) withDefaults() Config {
 type Log struct {
 	cfg    Config
 	stream *stream
+	reads  *stream // the same, over the connection for replays
 	tail   *tail
 	watch  *watch
 	slots  chan struct{} // one for each replay that may read from JetStream
@@ -85,10 +90,16 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
+	reads := st
+	if cfg.ReplayConn != nil {
+		if reads, err = newStream(cfg.ReplayConn, cfg.Stream); err != nil {
+			return nil, err
+		}
+	}
 	if err := st.open(ctx); err != nil {
 		return nil, err
 	}
-	l := &Log{cfg: cfg.withDefaults(), stream: st, routes: newRoutes(), live: make(map[*Subscription]struct{}), moved: make(chan struct{})}
+	l := &Log{cfg: cfg.withDefaults(), stream: st, reads: reads, routes: newRoutes(), live: make(map[*Subscription]struct{}), moved: make(chan struct{})}
 	l.win = newWindow(l.cfg.WindowBytes)
 	l.slots = make(chan struct{}, l.cfg.Readers)
 	l.ctx, l.stop = context.WithCancel(context.Background())

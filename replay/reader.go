@@ -44,10 +44,10 @@ func (l *Log) read(ctx context.Context, turns Turns, set *subjects.Set, pos uint
 	if err := l.queue(ctx, turns); err != nil {
 		return nil, err
 	}
-	changed := l.stream.nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED)
+	changed := l.reads.nc.StatusChanged(nats.RECONNECTING, nats.CONNECTED)
 	r := &reader{log: l, filters: filters(set), turns: turns, changed: changed}
 	if err := r.consume(ctx, pos, headers); err != nil {
-		l.stream.nc.RemoveStatusListener(changed)
+		l.reads.nc.RemoveStatusListener(changed)
 		l.leave(turns)
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (l *Log) read(ctx context.Context, turns Turns, set *subjects.Set, pos uint
 // fast).
 func (r *reader) consume(ctx context.Context, pos uint64, headers bool) (err error) {
 	cfg := consumerConfig{purpose: "replay", start: pos + 1, subjects: r.filters, headers: headers, queue: 2 * readBatch, inactive: readInactive}
-	if r.c, err = r.log.stream.consume(ctx, cfg); err != nil {
+	if r.c, err = r.log.reads.consume(ctx, cfg); err != nil {
 		return err
 	}
 	if head := r.log.Head().seq; len(r.filters) == 0 || head <= pos || r.c.pending < many || r.c.pending < (head-pos)/much {
@@ -69,13 +69,13 @@ func (r *reader) consume(ctx context.Context, pos uint64, headers bool) (err err
 	}
 	r.c.close()
 	cfg.subjects = nil
-	r.c, err = r.log.stream.consume(ctx, cfg)
+	r.c, err = r.log.reads.consume(ctx, cfg)
 	return err
 }
 
 func (r *reader) close() {
 	r.c.close()
-	r.log.stream.nc.RemoveStatusListener(r.changed)
+	r.log.reads.nc.RemoveStatusListener(r.changed)
 	r.log.stats.reading.Add(-1)
 	r.log.leave(r.turns)
 }

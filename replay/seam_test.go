@@ -366,7 +366,7 @@ func (w *world) reopen() {
 			}
 		}
 	}
-	w.logs[i] = w.openLog(w.conns[i])
+	w.logs[i] = w.openLog(i)
 }
 
 // end waits until everything has been published and handed out, and judges what every subscription was given.

@@ -38,10 +38,11 @@ type world struct {
 	js    jetstream.JetStream
 	cfg   jetstream.StreamConfig
 
-	conns []*nats.Conn
-	logs  []*Log
-	open  []*client
-	done  []*segment
+	conns   []*nats.Conn
+	replays []*nats.Conn // of its replays; nil = the same
+	logs    []*Log
+	open    []*client
+	done    []*segment
 
 	next    atomic.Int64
 	stream  sync.RWMutex // held for reading to publish, and for writing to change the stream otherwise
@@ -70,10 +71,13 @@ func newWorld(t *testing.T, seed uint64, k kind) *world {
 	w.js = js
 	w.cfg = jetstream.StreamConfig{Name: "LIVE", Subjects: []string{subjects.All}, AllowDirect: true, MaxMsgs: int64(k.maxMsgs), Duplicates: DuplicateWindow}
 	w.create(w.model.now())
-	for range bridges {
-		nc := w.nats.Connect()
-		w.conns = append(w.conns, nc)
-		w.logs = append(w.logs, w.openLog(nc))
+	for i := range bridges {
+		w.conns = append(w.conns, w.nats.Connect())
+		w.replays = append(w.replays, nil)
+		if i > 0 {
+			w.replays[i] = w.nats.Connect()
+		}
+		w.logs = append(w.logs, w.openLog(i))
 	}
 	for range 2 {
 		w.workers.Go(w.publisher)
@@ -81,10 +85,10 @@ func newWorld(t *testing.T, seed uint64, k kind) *world {
 	return w
 }
 
-func (w *world) openLog(nc *nats.Conn) (l *Log) {
+func (w *world) openLog(i int) (l *Log) {
 	w.t.Helper()
 	w.retry("open", func(ctx context.Context) (err error) {
-		l, err = Open(ctx, nc, Config{WindowBytes: w.kind.window, MaxReplay: w.kind.maxReplay, Readers: 4, Encode: w.encode})
+		l, err = Open(ctx, w.conns[i], Config{WindowBytes: w.kind.window, MaxReplay: w.kind.maxReplay, Readers: 4, ReplayConn: w.replays[i], Encode: w.encode})
 		return err
 	})
 	return l

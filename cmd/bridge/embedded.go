@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -204,8 +205,24 @@ func (e *embedded) health() error {
 
 // connect connects the bridge to the server, within the process.
 func (e *embedded) connect(opts []nats.Option) (*nats.Conn, error) {
-	opts = append(opts, nats.InProcessServer(e.server))
-	nc, err := nats.Connect("", append(opts, e.self...)...)
+	return e.dial("", append(slices.Clip(opts), nats.InProcessServer(e.server)))
+}
+
+// connectReplays makes a connection for replays, by TCP: its buffers let the server go on while what it has sent is looked at. It is nil where
+// the server does not listen, asks for TLS, or does not let the bridge in that way: replays then share the other connection.
+func (e *embedded) connectReplays(opts []nats.Option) *nats.Conn {
+	if e.url() == "" || e.opts.TLSConfig != nil {
+		return nil
+	}
+	nc, err := e.dial(e.url(), append(slices.Clip(opts), nats.Name("livebridge-replays")))
+	if err != nil {
+		e.log.Warn("replays from JetStream are slower: they have no connection to the NATS inside of their own", "error", err)
+	}
+	return nc
+}
+
+func (e *embedded) dial(url string, opts []nats.Option) (*nats.Conn, error) {
+	nc, err := nats.Connect(url, append(opts, e.self...)...)
 	if err != nil {
 		return nil, connectError("inside the bridge", "the log at --log-level debug says more", err)
 	}

@@ -129,14 +129,15 @@ func (l *listeners) close() {
 
 // A natsSide is the NATS that the bridge works with, inside or outside.
 type natsSide struct {
-	nc     *nats.Conn
-	inside *embedded  // nil with --nats-url
-	url    string     // where services connect, without passwords
-	lost   chan error // the connection has ended for good
+	nc      *nats.Conn
+	replays *nats.Conn // nil = nc
+	inside  *embedded  // nil with --nats-url
+	url     string     // where services connect, without passwords
+	lost    chan error // a connection has ended for good
 }
 
 func (c *serveCmd) openNATS(log *slog.Logger, set sources) (*natsSide, error) {
-	n := &natsSide{lost: make(chan error, 1)}
+	n := &natsSide{lost: make(chan error, 2)}
 	opts := natsOptions(log, func(err error) {
 		n.lost <- failure("the log says what happened before; start the bridge again", "the connection to NATS has ended: %w", err)
 	})
@@ -157,6 +158,7 @@ func (c *serveCmd) openNATS(log *slog.Logger, set sources) (*natsSide, error) {
 		n.inside.stop()
 		return nil, err
 	}
+	n.replays = n.inside.connectReplays(opts)
 	return n, nil
 }
 
@@ -169,6 +171,9 @@ func (n *natsSide) health() func() error {
 }
 
 func (n *natsSide) close() {
+	if n.replays != nil {
+		n.replays.Close()
+	}
 	n.nc.Close()
 	if n.inside != nil {
 		n.inside.stop()
@@ -190,7 +195,7 @@ func (c *serveCmd) openLog(ctx context.Context, n *natsSide, log *slog.Logger) (
 		log.Warn("NATS does not take messages as large as --max-payload lets through: the largest will be refused", "max_payload", size(most).String(), "--max-payload", c.MaxPayload.String())
 	}
 	events, err := replay.Open(ctx, n.nc, replay.Config{
-		Stream: stream, WindowBytes: int(c.WindowBytes), MaxReplay: c.MaxReplay, Readers: c.MaxReplays, Encode: bridge.Encode, Logger: log,
+		Stream: stream, WindowBytes: int(c.WindowBytes), MaxReplay: c.MaxReplay, Readers: c.MaxReplays, ReplayConn: n.replays, Encode: bridge.Encode, Logger: log,
 	})
 	if err != nil {
 		return nil, streamProblem(err)
