@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -37,17 +38,20 @@ func replay() *work {
 			{"all", "", "", *events},
 			{"one id of " + fmt.Sprint(*ids), "live.bench.*.7", `,"ids":["7"]`, (*events - 7 + *ids - 1) / *ids},
 		} {
-			bare, err := consume(p.js, *events, filter.subject, filter.events)
-			if err != nil {
-				return nil, fmt.Errorf("bare consumer: %w", err)
+			var ours, bare [3]time.Duration
+			for i := range len(ours) { // in turn: whoever comes second finds what the first has brought into memory
+				if bare[i], err = consume(p.js, *events, filter.subject, filter.events); err != nil {
+					return nil, fmt.Errorf("bare consumer: %w", err)
+				}
+				if ours[i], err = t.replay(at, filter.ids, int64(filter.events)); err != nil {
+					return nil, err
+				}
 			}
-			ours, err := t.replay(at, filter.ids, int64(filter.events))
-			if err != nil {
-				return nil, err
-			}
-			n := float64(filter.events)
-			rows = append(rows, row{filter.name, []metric{{"bridge, events/s", n / ours.Seconds(), "%.0f", false, true}, {"bare consumer, events/s", n / bare.Seconds(), "%.0f", false, true},
-				{"ratio", bare.Seconds() / ours.Seconds(), "%.2f", false, true}}})
+			slices.Sort(ours[:])
+			slices.Sort(bare[:])
+			n, us, them := float64(filter.events), ours[1].Seconds(), bare[1].Seconds()
+			rows = append(rows, row{filter.name, []metric{{"bridge, events/s", n / us, "%.0f", false, true}, {"bare consumer, events/s", n / them, "%.0f", false, true},
+				{"ratio", them / us, "%.2f", false, true}}})
 		}
 		return rows, nil
 	}

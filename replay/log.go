@@ -56,6 +56,7 @@ type Log struct {
 	tail   *tail
 	watch  *watch
 	slots  chan struct{} // one for each replay that may read from JetStream
+	far    uint64        // as the constant; tests change it
 	ctx    context.Context
 	stop   context.CancelFunc
 	stats  counters
@@ -99,7 +100,7 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 	if err := st.open(ctx); err != nil {
 		return nil, err
 	}
-	l := &Log{cfg: cfg.withDefaults(), stream: st, reads: reads, routes: newRoutes(), live: make(map[*Subscription]struct{}), moved: make(chan struct{})}
+	l := &Log{cfg: cfg.withDefaults(), stream: st, reads: reads, routes: newRoutes(), live: make(map[*Subscription]struct{}), moved: make(chan struct{}), far: far}
 	l.win = newWindow(l.cfg.WindowBytes)
 	l.slots = make(chan struct{}, l.cfg.Readers)
 	l.ctx, l.stop = context.WithCancel(context.Background())

@@ -43,6 +43,56 @@ func TestReadsAllWhereMuchMatches(t *testing.T) {
 	}
 }
 
+// Where nothing concerns every id, the consumer is given the filters of the ids alone; it does not go past what comes for all of them later.
+func TestReadsByIDs(t *testing.T) {
+	_, nc := env(t)
+	l := openLog(t, nc, Config{})
+	l.far = 4
+	one := set(t, subjects.Filter{Resource: "products", IDs: []string{"7"}})
+	read := func(from uint64, upTo uint64) (left int, ids string, to uint64) {
+		t.Helper()
+		rd, err := l.read(t.Context(), nil, one, from, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rd.close()
+		left = len(rd.left)
+		if upTo == 0 {
+			publish(t, nc, "live.products.updated.7", "5")
+			publish(t, nc, "live.products.updated._", "6")
+			upTo = publish(t, nc, "live.products.updated.7", "7")
+			cursorOf(t, l, upTo)
+		}
+		r := &replayer{log: l, set: one}
+		l.mu.Lock()
+		r.begin(Cursor{inc: l.inc})
+		l.mu.Unlock()
+		events, reached, err := rd.chunk(t.Context(), r, reached{from, Cursor{}}, upTo, 1<<20, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			ids += string(e.Frame) + " "
+		}
+		return left, ids, reached.pos
+	}
+	publishIDs(t, nc, 5, 7)
+	cursorOf(t, l, publish(t, nc, "live.other.updated._", "x"))
+	for _, test := range []struct {
+		from, upTo uint64
+		left       int
+		ids        string
+		to         uint64
+	}{
+		{0, 0, 1, "7=x 7=5 ", 5}, // what comes after the reader was made: sequences 5, 6 and 7
+		{4, 7, 0, "7=5 =6 7=7 ", 7}, {0, 7, 0, "7=x 7=5 =6 7=7 ", 7}, {0, 4, 0, "7=x ", 4}, {6, 7, 0, "7=7 ", 7},
+	} {
+		if left, ids, to := read(test.from, test.upTo); left != test.left || ids != test.ids || to != test.to {
+			t.Errorf("%d to %d: %d filters left out, read %q up to %d", test.from, test.upTo, left, ids, to)
+		}
+	}
+}
+
 // What has been read at once is handed over in chunks, and never more than is asked for; each says how far the replay is.
 func TestHandOver(t *testing.T) {
 	var read []*Event

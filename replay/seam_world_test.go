@@ -91,6 +91,7 @@ func (w *world) openLog(i int) (l *Log) {
 		l, err = Open(ctx, w.conns[i], Config{WindowBytes: w.kind.window, MaxReplay: w.kind.maxReplay, Readers: 4, ReplayConn: w.replays[i], Encode: w.encode})
 		return err
 	})
+	l.far = uint64(1 + 3*i)
 	return l
 }
 
