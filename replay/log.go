@@ -68,6 +68,7 @@ type Log struct {
 	mu      sync.Mutex // the seam: window, routes and live subscriptions change together
 	win     *window
 	routes  *routes
+	takings takings
 	live    map[*Subscription]struct{}
 	inc     uint64   // incarnation of the stream that the window holds
 	gen     uint64   // rises when sequences no longer mean what they did: the stream is another one, or has lost its end

@@ -120,35 +120,6 @@ func (r *replayer) handOver() []*Event {
 	return events
 }
 
-// scanned is how many events are looked at in one critical section.
-const scanned = 4096
-
-// take takes events from the window, and says whether they are all that is there. The caller holds the log's lock.
-func (r *replayer) take() (events []*Event, all bool) {
-	w, bytes := r.log.win, 0
-	first := w.search(r.pos + 1)
-	for i := first; i < w.count; i++ {
-		if i-first == scanned || bytes >= r.chunk || r.most > 0 && len(events) == r.most {
-			last := w.at(i - 1)
-			r.pos, r.mark = last.Seq, last.cursor(r.inc)
-			return events, false
-		}
-		if e := w.at(i); e.Subject != "" && e.Stored >= r.since && r.wants(e.Subject) {
-			if events == nil {
-				events = make([]*Event, 0, min(w.count-i, 64))
-			}
-			events = append(events, e)
-			bytes += e.size()
-		}
-	}
-	if r.pos = w.head.seq; w.head.at != 0 {
-		r.mark = r.log.headCursor()
-	} else if first < w.count {
-		r.mark = w.at(w.count - 1).cursor(r.inc)
-	}
-	return events, true
-}
-
 // read makes events from JetStream ready.
 func (r *replayer) read(ctx context.Context) error {
 	fresh := r.fetch == nil

@@ -176,6 +176,16 @@ func TestFilterIsNormal(t *testing.T) {
 	if got := set.Filter(); got.Types[0] != "a" || slices.Contains(set.Patterns(), "changed") {
 		t.Errorf("a caller changed the set: %+v %q", got, set.Patterns())
 	}
+	if !set.Equal(set) || !set.Equal(compile(t, want)) {
+		t.Error("a set does not equal one of the same filter")
+	}
+	for _, other := range []subjects.Filter{
+		{Resource: "r"}, {Resource: "s", Types: want.Types, IDs: want.IDs}, {Resource: "r", Types: want.Types, IDs: []string{"1"}}, {Resource: "r", Types: []string{"a"}, IDs: want.IDs},
+	} {
+		if o := compile(t, other); set.Equal(o) || o.Equal(set) {
+			t.Errorf("a set equals that of %+v", other)
+		}
+	}
 	all := compile(t, subjects.Filter{Resource: "*", Types: []string{"a", "*"}, IDs: []string{}})
 	if got := all.Filter(); !reflect.DeepEqual(got, subjects.Filter{Resource: "*"}) {
 		t.Errorf("Filter() = %+v, want all", got)

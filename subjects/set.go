@@ -44,6 +44,12 @@ func (s *Set) Patterns() []string { return slices.Clone(s.patterns) }
 // they bring has to pass [Set.Match].
 func (s *Set) Exact() bool { return s.exact }
 
+// Equal reports whether two sets have the same filter.
+func (s *Set) Equal(other *Set) bool {
+	return s == other || s.filter.Resource == other.filter.Resource &&
+		slices.Equal(s.filter.Types, other.filter.Types) && slices.Equal(s.filter.IDs, other.filter.IDs)
+}
+
 // Filter returns the filter of the set in its normal form: lists sorted and
 // without duplicates, nil where they mean all. Equal sets have equal filters.
 // The lists are the caller's own.
