@@ -249,7 +249,7 @@ func (r *replayer) scan(ctx context.Context, from, upTo uint64, found func(posit
 	for pos := from; ; {
 		m, err := rd.message(ctx)
 		if errors.Is(err, errEnd) {
-			if pos, err = rd.nothing(ctx, rd.filters, pos, upTo); err == nil && pos < upTo {
+			if pos, err = rd.nothing(ctx, pos, upTo); err == nil && pos < upTo {
 				err = errors.New("the consumer's server is behind the stream's leader")
 			}
 			if err == nil {

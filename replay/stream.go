@@ -253,26 +253,41 @@ func (st state) newest() uint64 {
 	return seq
 }
 
-// state asks the leader; details also asks for the holes. The answer of a server that has just lost its leadership can be older than what was acknowledged.
-func (s *stream) state(ctx context.Context, details bool) (state, error) {
+// info asks the leader. The answer of a server that has just lost its leadership can be older than what was acknowledged.
+func (s *stream) info(ctx context.Context, body any) (*jetstream.StreamInfo, error) {
 	ctx, cancel := s.asking(ctx, apiTimeout)
 	defer cancel()
 	var r struct {
 		jetstream.StreamInfo
 		Error *jetstream.APIError `json:"error"`
 	}
+	if err := s.request(ctx, "STREAM.INFO."+s.cfg.Name, body, &r); err != nil {
+		return nil, err
+	}
+	if r.Error != nil {
+		return nil, fmt.Errorf("stream %s: %w", s.cfg.Name, r.Error)
+	}
+	if err := quorum(r.Cluster); err != nil {
+		return nil, fmt.Errorf("stream %s: %w", s.cfg.Name, err)
+	}
+	return &r.StreamInfo, nil
+}
+
+// stores says whether any message that is stored matches a filter. It is a look at the index of subjects: how much is stored does not count.
+func (s *stream) stores(ctx context.Context, filter string) (bool, error) {
+	info, err := s.info(ctx, map[string]string{"subjects_filter": filter})
+	return err == nil && len(info.State.Subjects) > 0, err
+}
+
+// state is what info says; details also asks for the holes.
+func (s *stream) state(ctx context.Context, details bool) (state, error) {
 	var body any
 	if details {
 		body = map[string]bool{"deleted_details": true}
 	}
-	if err := s.request(ctx, "STREAM.INFO."+s.cfg.Name, body, &r); err != nil {
+	r, err := s.info(ctx, body)
+	if err != nil {
 		return state{}, err
-	}
-	if r.Error != nil {
-		return state{}, fmt.Errorf("stream %s: %w", s.cfg.Name, r.Error)
-	}
-	if err := quorum(r.Cluster); err != nil {
-		return state{}, fmt.Errorf("stream %s: %w", s.cfg.Name, err)
 	}
 	st := r.State
 	out := state{inc: incarnation(s.cfg.Name, r.Created), first: st.FirstSeq, last: position{seq: st.LastSeq}, deleted: st.NumDeleted, holes: st.Deleted, maxBatch: r.Config.AllowAtomicPublish}
