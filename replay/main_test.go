@@ -62,6 +62,15 @@ func holdAt(t testing.TB, l *Log, head uint64) (held <-chan struct{}, release fu
 	return held, release
 }
 
+// replayFrom is a replay of what follows a sequence.
+func replayFrom(l *Log, set *subjects.Set, seq uint64) *replayer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := &replayer{log: l, set: set, chunk: defaultChunk}
+	r.begin(Cursor{inc: l.inc, seq: seq})
+	return r
+}
+
 // standstill is for one that calls stand, once.
 func standstill() (stand func(), held <-chan struct{}, release func()) {
 	there, free := make(chan struct{}), make(chan struct{})

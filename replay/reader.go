@@ -67,25 +67,25 @@ func (l *Log) read(ctx context.Context, turns Turns, set *subjects.Set, pos uint
 func (r *reader) consume(ctx context.Context, pos uint64, headers bool) (err error) {
 	cfg := consumerConfig{purpose: "replay", start: pos + 1, subjects: r.filters, headers: headers, queue: 2 * readBatch, inactive: readInactive}
 	head := r.log.Head().seq
-	stored := head - min(head, pos)
-	if stored >= r.log.far && !headers {
+	span := head - min(head, pos)
+	if span >= r.log.far && !headers {
 		cfg.subjects, r.left = ofIDs(r.filters)
 	}
 	if r.c, err = r.log.reads.consume(ctx, cfg); err != nil {
 		return err
 	}
-	r.clear = pos
-	enough, err := r.clears(ctx, pos+stored) // asked now that the consumer is there: it lives no longer than the stream's store
-	switch {
-	case err != nil:
-		r.c.close()
-		return err
-	case len(r.filters) > 0 && stored > 0 && r.c.pending >= max(many, stored/much):
+	if len(r.filters) > 0 && span > 0 && r.c.pending >= max(many, span/much) {
 		cfg.subjects = nil
-	case !enough:
+	} else {
+		err = r.clears(ctx, head) // asked now that the consumer is there: it lives no longer than the stream's store
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, errUnclear):
+			r.c.close()
+			return err
+		}
 		cfg.subjects = r.filters
-	default:
-		return nil
 	}
 	r.c.close()
 	r.left = nil
@@ -108,19 +108,26 @@ func ofIDs(filters []string) (ids, all []string) {
 	return ids, all
 }
 
-// clears finds whether nothing up to a sequence, which is stored, matches what the consumer was not given. It looks ahead to the head.
-func (r *reader) clears(ctx context.Context, seq uint64) (bool, error) {
+// errUnclear says that something came that the consumer was not given.
+var errUnclear = errors.New("the filters that were left out match something")
+
+// clears makes sure that nothing up to a sequence, which is stored, matches what the consumer was not given; the error is errUnclear where
+// something may. It looks ahead to the head.
+func (r *reader) clears(ctx context.Context, seq uint64) error {
 	if len(r.left) == 0 || seq <= r.clear {
-		return true, nil
+		return nil
 	}
 	upTo := max(seq, r.log.Head().seq)
 	for _, filter := range r.left {
-		if stored, err := r.log.stream.stores(ctx, filter); err != nil || stored {
-			return false, err
+		switch found, err := r.log.stream.stores(ctx, filter); {
+		case err != nil:
+			return err
+		case found:
+			return errUnclear
 		}
 	}
 	r.clear = upTo
-	return true, nil
+	return nil
 }
 
 func (r *reader) close() {
@@ -156,15 +163,8 @@ func (r *reader) message(ctx context.Context) (stored, error) {
 		got, err := r.c.accept(m)
 		switch {
 		case err == nil:
-			clear, err := r.clears(ctx, got.seq)
-			if err != nil {
-				return stored{}, err
-			}
-			r.done = r.c.pending == 0 || !clear
-			if !clear {
-				return stored{}, errUnclear
-			}
-			return got, nil
+			r.done = r.c.pending == 0
+			return got, r.clears(ctx, got.seq)
 		case errors.Is(err, errPullDone):
 		case errors.Is(err, errEnd):
 			r.done = true
@@ -208,9 +208,6 @@ func (r *reader) arrival(ctx context.Context) (*nats.Msg, error) {
 	}
 }
 
-// errUnclear says that something came that the consumer was not given.
-var errUnclear = errors.New("the filters that were left out match something")
-
 // nothing asks the leader how far after pos there is nothing that the consumer should have delivered: to upTo, if all is well, but a
 // consumer lives on any server of a cluster, also on one that lags behind.
 func (r *reader) nothing(ctx context.Context, pos, upTo uint64) (uint64, error) {
@@ -243,7 +240,7 @@ func (rd *reader) chunk(ctx context.Context, r *replayer, from reached, upTo uin
 			to.pos, err = rd.nothing(ctx, to.pos, max(to.pos, upTo))
 			return events, to, err
 		case errors.Is(err, errUnclear):
-			to.pos = max(to.pos, min(rd.clear, upTo))
+			to.pos, rd.done = max(to.pos, min(rd.clear, upTo)), true
 			return events, to, nil
 		case err != nil:
 			return nil, to, err

@@ -31,10 +31,7 @@ func TestReadsAllWhereMuchMatches(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := &replayer{log: l, set: all}
-		l.mu.Lock()
-		r.begin(Cursor{inc: l.inc})
-		l.mu.Unlock()
+		r := replayFrom(l, all, 0)
 		events, to, err := rd.chunk(t.Context(), r, reached{r.pos, r.mark}, last, 1<<20, n)
 		if err != nil || len(events) != want.events || to.pos != last || rd.c.seq != want.read {
 			t.Errorf("%s: %d events up to %d of %d, %d messages were read, %v", resource, len(events), to.pos, last, rd.c.seq, err)
@@ -49,7 +46,7 @@ func TestReadsByIDs(t *testing.T) {
 	l := openLog(t, nc, Config{})
 	l.far = 4
 	one := set(t, subjects.Filter{Resource: "products", IDs: []string{"7"}})
-	read := func(from uint64, upTo uint64) (left int, ids string, to uint64) {
+	read := func(from uint64, upTo uint64) (left int, ids string, end uint64) {
 		t.Helper()
 		rd, err := l.read(t.Context(), nil, one, from, false)
 		if err != nil {
@@ -63,18 +60,15 @@ func TestReadsByIDs(t *testing.T) {
 			upTo = publish(t, nc, "live.products.updated.7", "7")
 			cursorOf(t, l, upTo)
 		}
-		r := &replayer{log: l, set: one}
-		l.mu.Lock()
-		r.begin(Cursor{inc: l.inc})
-		l.mu.Unlock()
-		events, reached, err := rd.chunk(t.Context(), r, reached{from, Cursor{}}, upTo, 1<<20, 100)
+		r := replayFrom(l, one, from)
+		events, to, err := rd.chunk(t.Context(), r, reached{r.pos, r.mark}, upTo, 1<<20, 100)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, e := range events {
 			ids += string(e.Frame) + " "
 		}
-		return left, ids, reached.pos
+		return left, ids, to.pos
 	}
 	publishIDs(t, nc, 5, 7)
 	cursorOf(t, l, publish(t, nc, "live.other.updated._", "x"))

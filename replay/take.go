@@ -47,11 +47,11 @@ func (ts *takings) add(t taking) {
 // take takes events from the window, and says whether they are all that is there. The caller holds the log's lock, and must not change
 // the slice.
 func (r *replayer) take() (events []*Event, all bool) {
-	l := r.log
-	k := takingKey{r.pos, l.win.head.seq, l.gen, r.since, r.chunk, r.most}
 	if r.view.Allows != nil || r.chunk > defaultChunk { // what one user may see says nothing of another
 		return r.scanWindow()
 	}
+	l := r.log
+	k := takingKey{r.pos, l.win.head.seq, l.gen, r.since, r.chunk, r.most}
 	if t := l.takings.find(k, r.set); t != nil {
 		r.pos, r.mark = t.pos, t.mark
 		return t.events, t.all
@@ -61,6 +61,7 @@ func (r *replayer) take() (events []*Event, all bool) {
 	return events, all
 }
 
+// scanWindow is take for who is the first there.
 func (r *replayer) scanWindow() (events []*Event, all bool) {
 	w, bytes := r.log.win, 0
 	first := w.search(r.pos + 1)

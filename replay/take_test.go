@@ -20,11 +20,10 @@ func TestTakings(t *testing.T) {
 		view   View
 	}
 	take := func(a asks) ([]*Event, bool, uint64, uint64) {
+		r := replayFrom(l, set(t, a.filter), a.pos)
+		r.chunk, r.view = a.chunk, a.view
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		r := &replayer{log: l, set: set(t, a.filter), chunk: a.chunk, view: a.view}
-		r.begin(Cursor{inc: l.inc})
-		r.pos = a.pos
 		events, all := r.take()
 		return events, all, r.pos, r.mark.seq
 	}
