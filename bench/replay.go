@@ -49,7 +49,7 @@ func replay() *work {
 			}
 			slices.Sort(ours[:])
 			slices.Sort(bare[:])
-			n, us, them := float64(filter.events), ours[1].Seconds(), bare[1].Seconds()
+			n, us, them := float64(filter.events), percentile(ours[:], 50).Seconds(), percentile(bare[:], 50).Seconds()
 			rows = append(rows, row{filter.name, []metric{{"bridge, events/s", n / us, "%.0f", false, true}, {"bare consumer, events/s", n / them, "%.0f", false, true},
 				{"ratio", them / us, "%.2f", false, true}}})
 		}
