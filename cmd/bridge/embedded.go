@@ -205,7 +205,7 @@ func (e *embedded) health() error {
 
 // connect connects the bridge to the server, within the process.
 func (e *embedded) connect(opts []nats.Option) (*nats.Conn, error) {
-	return e.dial("", append(slices.Clip(opts), nats.InProcessServer(e.server)))
+	return e.dial("", opts, nats.InProcessServer(e.server))
 }
 
 // connectReplays makes a connection for replays, by TCP: its buffers let the server go on while what it has sent is looked at. It is nil where
@@ -214,15 +214,15 @@ func (e *embedded) connectReplays(opts []nats.Option) *nats.Conn {
 	if e.url() == "" || e.opts.TLSConfig != nil {
 		return nil
 	}
-	nc, err := e.dial(e.url(), append(slices.Clip(opts), nats.Name("livebridge-replays")))
+	nc, err := e.dial(e.url(), opts, nats.Name("livebridge-replays"))
 	if err != nil {
 		e.log.Warn("replays from JetStream are slower: they have no connection to the NATS inside of their own", "error", err)
 	}
 	return nc
 }
 
-func (e *embedded) dial(url string, opts []nats.Option) (*nats.Conn, error) {
-	nc, err := nats.Connect(url, append(opts, e.self...)...)
+func (e *embedded) dial(url string, common []nats.Option, own nats.Option) (*nats.Conn, error) {
+	nc, err := nats.Connect(url, slices.Concat(common, []nats.Option{own}, e.self)...)
 	if err != nil {
 		return nil, connectError("inside the bridge", "the log at --log-level debug says more", err)
 	}
