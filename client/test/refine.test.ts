@@ -282,6 +282,13 @@ describe("an event", () => {
 
 describe("many events", () => {
   const pour = (n: number, id = "1") => newest().say(...Array.from({ length: n }, () => event({ id })));
+  const nothingMore = async (told: unknown[], ...times: number[]) => {
+    for (const ms of times) {
+      pour(100);
+      await pass(ms);
+      assert.equal(told.length, 1);
+    }
+  };
 
   test("the first of a window comes at once, the others as one at its end", async () => {
     const { told, ids } = use();
@@ -316,11 +323,7 @@ describe("many events", () => {
     const { told, ids } = use();
     await connect();
     await say({ id: "0" });
-    for (const ms of [100, 100, 99]) {
-      pour(100);
-      await pass(ms);
-      assert.equal(told.length, 1);
-    }
+    await nothingMore(told, 100, 100, 99);
     await pass(1);
     assert.deepEqual([ids(), told[1]!.meta!.events.length], [["0", "1"], 300]);
     pour(20);
@@ -334,11 +337,7 @@ describe("many events", () => {
     pour(21);
     await pass(0);
     assert.equal(told.length, 1);
-    for (const ms of [200, 99]) {
-      pour(100);
-      await pass(ms);
-      assert.equal(told.length, 1);
-    }
+    await nothingMore(told, 200, 99);
     await pass(1);
     assert.deepEqual([ids(), told[1]!.meta!.events.length], [["1", "1"], 200]);
     pour(1);
