@@ -42,6 +42,7 @@ func (l *patientListener) run() {
 			l.err = err
 			return
 		}
+		boundSending(c)
 		select {
 		case l.queue <- c:
 		case <-l.closed:
@@ -70,6 +71,20 @@ func (l *patientListener) Close() error {
 		}
 	})
 	return err
+}
+
+// sendBuffer bounds what the kernel holds for a peer that does not read: it is memory, and it hides a slow peer. The kernel doubles it.
+const sendBuffer = 128 << 10
+
+// boundSending bounds it. That the connection has it from its listener would save a call, but one that waits in the kernel's queue before the
+// bridge serves would not have it: most of them, after a restart.
+func boundSending(nc net.Conn) {
+	for tls, ok := nc.(interface{ NetConn() net.Conn }); ok; tls, ok = nc.(interface{ NetConn() net.Conn }) {
+		nc = tls.NetConn()
+	}
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(sendBuffer)
+	}
 }
 
 const (

@@ -45,9 +45,6 @@ type user interface {
 	closed()            // called once, by anyone, when the bridge has closed the connection
 }
 
-// sendBuffer bounds what the kernel holds for a peer that does not read: it is memory, and it hides a slow peer. The kernel doubles it.
-const sendBuffer = 128 << 10
-
 const (
 	closeWait = 5 * time.Second  // how long a peer may take to answer a close frame, or a slow one to take what it was sent before
 	closeTime = 30 * time.Second // how long a close may take in all
@@ -55,7 +52,6 @@ const (
 
 func (s *Server) newConn(id string, nc net.Conn, f framing, who visitor) *conn {
 	c := &conn{srv: s, id: id, net: nc, socket: nc, framing: f, remote: who.remote, from: who.from, opened: time.Now()}
-	boundSending(nc)
 	if c.sealed = sealedUnder(nc); c.sealed != nil {
 		c.socket = c.sealed.Conn
 	}
@@ -90,16 +86,6 @@ func (c *conn) ended() {
 	}
 	c.note(level, "disconnected", "code", int(code), "why", code.String(),
 		"lived", time.Since(c.opened).Round(time.Millisecond).String(), "head", c.srv.cfg.Log.Head().String())
-}
-
-// boundSending bounds what the kernel holds for the peer.
-func boundSending(nc net.Conn) {
-	for tls, ok := nc.(interface{ NetConn() net.Conn }); ok; tls, ok = nc.(interface{ NetConn() net.Conn }) {
-		nc = tls.NetConn()
-	}
-	if tcp, ok := nc.(*net.TCPConn); ok {
-		_ = tcp.SetWriteBuffer(sendBuffer)
-	}
 }
 
 // refused notes an error that the client is told.

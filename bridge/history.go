@@ -78,7 +78,6 @@ func (s *Server) getEvents(c *fiber.Ctx) error {
 		c.Set(fiber.HeaderRetryAfter, retrySeconds(refusalRetry))
 		return protocol.Errorf(protocol.RateLimited, "too much history waits for clients to take it: ask again later, or for less")
 	}
-	boundSending(c.Context().Conn())
 	p := &untakenPage{of: &s.pages.untaken, size: int64(len(text))}
 	p.Reset(text)
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
