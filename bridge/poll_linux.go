@@ -41,10 +41,10 @@ func (s pollSet) add(fd uintptr, name uint64) (err error) {
 	return err
 }
 
-// wait calls ready with the names of those on which something has come, until close is called.
-func (s pollSet) wait(ready func(names []uint64)) {
+// wait calls ready with what has come, until close is called.
+func (s pollSet) wait(ready func([]arrival)) {
 	var events [mostIdle]syscall.EpollEvent // no more than there are workers kept for them
-	var names [len(events)]uint64
+	var arrivals [len(events)]arrival
 	_ = s.raw.Read(func(set uintptr) bool {
 		for {
 			n, err := syscall.EpollWait(int(set), events[:], 0)
@@ -55,9 +55,12 @@ func (s pollSet) wait(ready func(names []uint64)) {
 				return false
 			}
 			for i, e := range events[:n] {
-				names[i] = uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32
+				arrivals[i] = arrival{
+					name: uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32,
+					last: e.Events&(syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0,
+				}
 			}
-			ready(names[:n])
+			ready(arrivals[:n])
 			runtime.Gosched() // those that have been woken come first
 		}
 	})

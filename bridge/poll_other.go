@@ -10,5 +10,5 @@ type pollSet struct{}
 func newPollSet() (pollSet, error) { return pollSet{}, errors.ErrUnsupported }
 
 func (pollSet) add(uintptr, uint64) error { return errors.ErrUnsupported }
-func (pollSet) wait(func([]uint64))       {}
+func (pollSet) wait(func([]arrival))      {}
 func (pollSet) close()                    {}

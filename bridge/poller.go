@@ -36,6 +36,7 @@ const mostIdle = 64
 type parking struct {
 	name  uint64 // 0 = it has not been parked yet
 	state atomic.Int32
+	ends  atomic.Bool // no more will come than has come, and then the end, of which nothing else tells
 }
 
 // States of a parking.
@@ -44,6 +45,12 @@ const (
 	news                // … and something has come, perhaps after it looked
 	parked              // none does
 )
+
+// An arrival says that something has come from a client.
+type arrival struct {
+	name uint64 // of the session's place
+	last bool   // nothing more will come
+}
 
 // newPoller is nil where there is no epoll.
 func newPoller(srv *Server) *poller {
@@ -57,10 +64,13 @@ func newPoller(srv *Server) *poller {
 // run wakes sessions until close is called.
 func (p *poller) run() {
 	var ready []*session
-	p.set.wait(func(names []uint64) {
+	p.set.wait(func(all []arrival) {
 		p.mu.Lock()
-		for _, name := range names {
-			if s := p.all[name]; s != nil {
+		for _, a := range all {
+			if s := p.all[a.name]; s != nil {
+				if a.last {
+					s.parking.ends.Store(true)
+				}
 				ready = append(ready, s)
 			}
 		}
@@ -177,13 +187,19 @@ func (p *poller) work(s *session) {
 // A polled connection can be asked whether something has come.
 type polled struct {
 	ws.Conn
-	raw syscall.RawConn
+	raw   syscall.RawConn
+	place *parking
+	dry   bool // nothing was left when it was last looked at: what comes then, the poller tells
 }
 
 // TryRead implements [ws.Trier].
 func (c *polled) TryRead(p []byte) (n int, err error) {
 	if e, ok := c.Conn.(*earlyConn); ok && len(e.early) > 0 {
 		return e.Read(p)
+	}
+	if c.dry {
+		c.dry = false // once: who asks again has heard something
+		return 0, ws.ErrIdle
 	}
 	var tried error
 	err = c.raw.Read(func(fd uintptr) bool {
@@ -200,6 +216,7 @@ func (c *polled) TryRead(p []byte) (n int, err error) {
 	case n == 0:
 		return 0, io.EOF
 	default:
+		c.dry = n < len(p) && !c.place.ends.Load() // epoll(7), questions and answers, 9
 		return n, nil
 	}
 }

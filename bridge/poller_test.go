@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/livebridge/livebridge/internal/ws"
 )
 
@@ -120,6 +122,28 @@ func TestSessionThatCannotBePolled(t *testing.T) {
 	}
 	_ = b.ws.Close()
 	await(t, "it has gone", func() bool { return r.connections() == 0 })
+}
+
+// Who goes away with its first words is missed, although it is not with epoll yet when they are read.
+func TestGoneWithItsFirstWord(t *testing.T) {
+	const clients = 200
+	reg := prometheus.NewRegistry()
+	r := start(t, func(c *Config) { c.Registry = reg })
+	for range clients {
+		w := r.wire(hello(), 0)
+		if status, body := w.response(t); status != 101 {
+			t.Fatal(status, body)
+		}
+		if _, err := fmt.Fprint(w, masked(ws.Text, `{"op":"connect"}`)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	await(t, "all have gone", func() bool {
+		return r.connections() == 0 && value(t, reg, "livebridge_connections_opened_total") == clients
+	})
 }
 
 // Who sends something and goes away with it is both heard and missed: epoll tells of the two at once, and only once.

@@ -283,7 +283,7 @@ func (s *Server) newSession(nc net.Conn, reads ws.Conn, who visitor) *session {
 		conn: s.newConn(newSessionID(), nc, wsFraming{}, who), subs: make(map[string]*entry), reads: reads,
 	}
 	if s.poller != nil && ses.raw != nil && ses.sealed == nil {
-		ses.reads = &polled{Conn: reads, raw: ses.raw}
+		ses.reads = &polled{Conn: reads, raw: ses.raw, place: &ses.parking, dry: true}
 	}
 	ses.publishes.changed.L = &ses.publishes.mu
 	ses.lastRead.Store(ses.opened.UnixNano())
