@@ -201,7 +201,7 @@ func (s *session) tick(now time.Time) {
 		}
 		s.finish(protocol.CloseTimeout)
 		return
-	case now.Sub(read) > 2*ping+ping/2:
+	case now.Sub(read) > s.srv.silence():
 		s.finish(protocol.CloseTimeout)
 		return
 	case now.Sub(read) > ping:

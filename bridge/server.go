@@ -360,4 +360,7 @@ func (s *Server) ticks() {
 	}
 }
 
+// silence is how long nothing may be heard of a peer, which is sent something every so often: then it is gone.
+func (s *Server) silence() time.Duration { return 2*s.cfg.Ping + s.cfg.Ping/2 }
+
 func newSessionID() string { return nuid.Next() }

@@ -87,6 +87,9 @@ func (s *Server) serveSSE(nc net.Conn, from visitor, head []byte, q query) {
 	defer c.cut()
 	st := &sse{conn: c, query: q}
 	c.user = st
+	if c.raw != nil {
+		loseAfter(c.raw, s.silence()) // an EventSource answers no heartbeat, but its kernel does
+	}
 	s.metrics.opened.WithLabelValues("sse").Inc()
 	if why, draining := s.register(c, q.who.user()); why != "" || draining {
 		s.sendAway(c, why)

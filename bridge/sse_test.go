@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -351,6 +352,23 @@ func TestSSESlow(t *testing.T) {
 	if rest := r.history(t, "limit=10000&after="+in.id); len(rest.Events) != n-got {
 		t.Errorf("%d of %d were read, and %d follow", got, n, len(rest.Events))
 	}
+}
+
+// A client that is gone without a word, or takes nothing, is let go although what it was sent fits into the kernel; one that only listens
+// stays.
+func TestSSEGoneWithoutAWord(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux can tell")
+	}
+	r := start(t, func(c *Config) { c.Ping = 100 * time.Millisecond })
+	r.wire("GET /v1/sse?resource=products HTTP/1.1\r\nHost: x\r\n\r\n", 4<<10)
+	listens := r.sse(t, "").live()
+	await(t, "both are live", func() bool { return r.log.Stats().Live == 2 })
+	r.publish("live.products.updated.1", `"`+strings.Repeat("x", 100<<10)+`"`)
+	listens.want("1")
+	await(t, "the one that reads nothing has gone", func() bool { return r.connections() == 1 })
+	r.publish("live.products.updated.2", "{}")
+	listens.want("2")
 }
 
 func TestSSEForeignPage(t *testing.T) {
