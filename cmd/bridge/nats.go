@@ -117,21 +117,21 @@ func (f *natsFlags) connect(servers, hint string, opts []nats.Option) (*nats.Con
 	}
 	nc, err := nats.Connect(servers, append(opts, who...)...)
 	if err != nil {
-		return nil, connectError(redacted(servers), hint, err)
+		return nil, connectError("at "+redacted(servers), hint, err)
 	}
 	return nc, nil
 }
 
 // connectError says what to do about a server that cannot be used.
-func connectError(servers, hint string, err error) error {
+func connectError(where, hint string, err error) error {
 	var unknown x509.UnknownAuthorityError
-	text := "NATS at %s cannot be reached: %w"
+	text := "NATS %s cannot be reached: %w"
 	var address *url.Error
 	switch {
 	case errors.As(err, &address): // whose text has parts of the password
 		hint, err = "write nats://host:4222; characters such as / and % in a password are written %XX", errors.New("that is no address")
 	case refusedUser(err):
-		text, hint = "NATS at %s does not let this user in: %w", "say who it is: --nats-creds FILE, --nats-nkey FILE, or --nats-user NAME --nats-password-file FILE"
+		text, hint = "NATS %s does not let this user in: %w", "say who it is: --nats-creds FILE, --nats-nkey FILE, or --nats-user NAME --nats-password-file FILE"
 	case errors.As(err, &unknown):
 		hint = "if its certificate is signed by an authority of your own, name that with --nats-ca FILE"
 	case errors.Is(err, nats.ErrSecureConnWanted):
@@ -139,7 +139,7 @@ func connectError(servers, hint string, err error) error {
 	case errors.Is(err, nats.ErrSecureConnRequired), strings.Contains(err.Error(), "tls:"), strings.Contains(err.Error(), "tls error:"), strings.Contains(err.Error(), "x509:"):
 		hint = "the server asks for TLS: check --nats-ca, --nats-cert and --nats-key, and that the URL names the host of its certificate"
 	}
-	return failure(hint, text, servers, err)
+	return failure(hint, text, where, err)
 }
 
 // refusedUser says whether a server does not let the user in.
