@@ -54,9 +54,6 @@ func (l *Log) replayer(ctx context.Context, turns Turns, set *subjects.Set, view
 // wants says whether an event of that subject is to be handed over.
 func (r *replayer) wants(subject string) bool { return r.set.Match(subject) && r.view.shows(subject) }
 
-// holds says whether there is something that close gives back.
-func (r *replayer) holds() bool { return r.fetch != nil || r.ready != nil }
-
 // close gives back what the replay holds, in JetStream and in memory. The replay can still go on.
 func (r *replayer) close() {
 	r.ready = nil

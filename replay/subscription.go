@@ -224,9 +224,6 @@ func (s *Subscription) hand(events []*Event) {
 
 // wait gives a slow reader its time, without holding what others could use.
 func (s *Subscription) wait(ctx context.Context, r *replayer) error {
-	if !r.holds() {
-		return errors.Join(s.sink.Wait(ctx), ctx.Err())
-	}
 	const brief = 250 * time.Millisecond
 	soon, cancel := context.WithTimeout(ctx, brief)
 	defer cancel()
