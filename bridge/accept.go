@@ -79,12 +79,17 @@ const sendBuffer = 128 << 10
 // boundSending bounds it. That the connection has it from its listener would save a call, but one that waits in the kernel's queue before the
 // bridge serves would not have it: most of them, after a restart.
 func boundSending(nc net.Conn) {
-	for tls, ok := nc.(interface{ NetConn() net.Conn }); ok; tls, ok = nc.(interface{ NetConn() net.Conn }) {
-		nc = tls.NetConn()
-	}
-	if tcp, ok := nc.(*net.TCPConn); ok {
+	if tcp, ok := innermost(nc).(*net.TCPConn); ok {
 		_ = tcp.SetWriteBuffer(sendBuffer)
 	}
+}
+
+// innermost is the connection under all that is wrapped around it.
+func innermost(nc net.Conn) net.Conn {
+	for around, ok := nc.(interface{ NetConn() net.Conn }); ok; around, ok = nc.(interface{ NetConn() net.Conn }) {
+		nc = around.NetConn()
+	}
+	return nc
 }
 
 const (

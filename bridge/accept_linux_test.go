@@ -29,11 +29,7 @@ func TestSendingIsBounded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := accepted
-		for u, ok := c.(interface{ NetConn() net.Conn }); ok; u, ok = c.(interface{ NetConn() net.Conn }) {
-			c = u.NetConn()
-		}
-		raw, err := c.(*net.TCPConn).SyscallConn()
+		raw, err := innermost(accepted).(*net.TCPConn).SyscallConn()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -57,7 +57,7 @@ func (s pollSet) wait(ready func([]arrival)) {
 			for i, e := range events[:n] {
 				arrivals[i] = arrival{
 					name: uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32,
-					last: e.Events&(syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0,
+					ends: e.Events&(syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0,
 				}
 			}
 			ready(arrivals[:n])

@@ -49,7 +49,7 @@ const (
 // An arrival says that something has come from a client.
 type arrival struct {
 	name uint64 // of the session's place
-	last bool   // nothing more will come
+	ends bool   // nothing more will come
 }
 
 // newPoller is nil where there is no epoll.
@@ -68,7 +68,7 @@ func (p *poller) run() {
 		p.mu.Lock()
 		for _, a := range all {
 			if s := p.all[a.name]; s != nil {
-				if a.last {
+				if a.ends {
 					s.parking.ends.Store(true)
 				}
 				ready = append(ready, s)
@@ -189,7 +189,7 @@ type polled struct {
 	ws.Conn
 	raw   syscall.RawConn
 	place *parking
-	dry   bool // nothing was left when it was last looked at: what comes then, the poller tells
+	dry   bool // whatever has not been read, the poller tells: nothing was left, or it is new and not with epoll yet
 }
 
 // TryRead implements [ws.Trier].

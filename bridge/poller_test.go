@@ -124,7 +124,7 @@ func TestSessionThatCannotBePolled(t *testing.T) {
 	await(t, "it has gone", func() bool { return r.connections() == 0 })
 }
 
-// Who goes away with its first words is missed, although it is not with epoll yet when they are read.
+// Who goes away with its first words is missed, whether or not the session was with epoll when they came.
 func TestGoneWithItsFirstWord(t *testing.T) {
 	const clients = 200
 	reg := prometheus.NewRegistry()
